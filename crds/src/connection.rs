@@ -35,7 +35,7 @@ pub struct SecretKey {
 pub struct Connection {
     /// The URL, such as `postgres://order@postgres/order`; put one with a password into a Secret instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048), regex(pattern = "^[a-z][a-z0-9+]*:.+$"))]
+    #[schemars(length(max = 2048), regex(pattern = "^[a-z][a-z0-9+]*:.+$"))]
     pub url: Option<String>,
     /// The key of a Secret that holds the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]

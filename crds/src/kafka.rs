@@ -42,9 +42,9 @@ pub const OWNED_PROPERTIES: [&str; 26] = [
 
 fn properties_rule() -> Rule {
     let owned = OWNED_PROPERTIES.map(|name| format!("'{name}'")).join(", ");
-    Rule::new(format!("self.all(name, !(name in [{owned}]))")).message(
-        "must not set what Ordermill sets itself: addresses, security, ids, group, delivery guarantees and partitioner",
-    )
+    let names = OWNED_PROPERTIES.join(", ");
+    Rule::new(format!("self.all(name, !(name in [{owned}]))"))
+        .message(format!("must not set what Ordermill sets itself: {names}").as_str())
 }
 
 /// How the workload reaches Kafka: literal addresses, or a Strimzi cluster by name. Absent: the operator's default.

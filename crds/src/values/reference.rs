@@ -6,7 +6,7 @@ use super::ValueError;
 use super::bounds::{checked_text, inline_schema};
 
 const NAME_MAX_LENGTH: usize = 253;
-const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 const URL_MAX_LENGTH: usize = 2048;
 const URL_PATTERN: &str = r"^https?://[^\s/?#]+[^\s]*$";
 
@@ -16,10 +16,10 @@ pub struct ObjectName(String);
 
 fn is_object_name(text: &str) -> bool {
     let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    (1..=NAME_MAX_LENGTH).contains(&text.len())
-        && text.starts_with(end)
-        && text.ends_with(end)
-        && text.chars().all(|c| end(c) || matches!(c, '-' | '.'))
+    let label = |label: &str| {
+        label.starts_with(end) && label.ends_with(end) && label.chars().all(|c| end(c) || c == '-')
+    };
+    text.len() <= NAME_MAX_LENGTH && text.split('.').all(label)
 }
 
 fn is_http_url(text: &str) -> bool {
@@ -125,7 +125,7 @@ mod tests {
         let name = regex::Regex::new(NAME_PATTERN).unwrap();
         let url = regex::Regex::new(URL_PATTERN).unwrap();
         for text in [
-            "order", "a.b-c", "a", "A", "-a", "a-", "", "http://order:5000", "https://x/y?z",
+            "order", "a.b-c", "a", "A", "-a", "a-", "", "a..b", "a.-b", "a.", "http://order:5000", "https://x/y?z",
             "http://", "http:///x", "ftp://x", "http://a b", "order:5000",
         ] {
             assert_eq!(text.parse::<ObjectName>().is_ok(), name.is_match(text), "{text}");

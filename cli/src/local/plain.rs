@@ -1,0 +1,60 @@
+//! Plain lines, for pipes and logs.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::report::{ResourceReport, Summary, duration, rate};
+use super::supervisor::Supervisor;
+
+/// Time between two rounds of lines.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Shows a line for each resource every few seconds, until it is time to end.
+pub(super) async fn show(
+    supervisor: &mut Supervisor,
+    kafka: &str,
+    cancelled: &CancellationToken,
+    end: Option<Instant>,
+) {
+    println!("Kafka listens at {kafka}");
+    let mut next = Instant::now() + Duration::from_secs(1);
+    while supervisor.step(cancelled, end).await {
+        if Instant::now() >= next {
+            supervisor.reports().iter().for_each(|report| println!("{}", line(report)));
+            next += EVERY;
+        }
+    }
+}
+
+/// Shows how it ended.
+pub(super) fn print_summary(summary: &Summary) {
+    println!("At the end:");
+    for resource in &summary.resources {
+        println!("  {}", line(resource));
+    }
+}
+
+fn line(report: &ResourceReport) -> String {
+    let ResourceReport { kind, name, generation, state, observed, .. } = report;
+    let count = |value: Option<i64>| value.unwrap_or_default();
+    let mut line = format!(
+        "{kind}/{name} {state} generation={generation} planned={} observed={} sent={} injected={} failed={}",
+        rate(report.planned_rate_per_second),
+        observed.rate_per_second.as_deref().map_or("-".to_owned(), |rate| format!("{rate}/s")),
+        count(observed.events),
+        count(observed.injected),
+        count(observed.failed),
+    );
+    if let Some(lateness) = report.lateness_seconds {
+        line += &format!(" lateness={}", duration(lateness).replace(' ', ""));
+    }
+    if let Some(reason) = &report.reason {
+        line += &format!(" reason={reason}");
+    }
+    if let Some(message) = &report.message {
+        line += &format!(" ({message})");
+    }
+    line
+}

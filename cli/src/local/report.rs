@@ -1,0 +1,93 @@
+//! What is shown of the resources: the reports of their instances, summed.
+
+use ordermill_crds::Observed;
+use ordermill_runtime::state::{Phase, StateReport};
+use serde::Serialize;
+
+/// The document that `--output json` ends with.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Summary {
+    /// Where Kafka was reached.
+    pub kafka: String,
+    /// Every resource, those that ended included.
+    pub resources: Vec<ResourceReport>,
+}
+
+/// One resource.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ResourceReport {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    pub generation: i64,
+    pub state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    pub planned_rate_per_second: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lateness_seconds: Option<f64>,
+    pub observed: Observed,
+}
+
+/// Sums the reports of a resource's instances; `None` for none.
+pub(super) fn sum(reports: &[StateReport]) -> Option<ResourceReport> {
+    let first = reports.first()?;
+    // The resource is as far as its slowest instance, and in trouble with any.
+    let generation = reports.iter().map(|report| report.generation).min()?;
+    let telling = reports
+        .iter()
+        .find(|report| report.state == Phase::Waiting)
+        .or_else(|| reports.iter().find(|report| report.state != Phase::Completed))
+        .unwrap_or(first);
+    let total = |field: fn(&Observed) -> Option<i64>| {
+        reports
+            .iter()
+            .filter_map(|report| field(&report.observed))
+            .reduce(|left, right| left.saturating_add(right))
+    };
+    let rates = reports
+        .iter()
+        .filter_map(|report| report.observed.rate_per_second.as_deref()?.parse::<f64>().ok());
+    let rate = rates.reduce(|left, right| left + right);
+    let lateness = reports.iter().filter_map(|report| report.lateness_seconds);
+    Some(ResourceReport {
+        kind: first.kind.clone(),
+        namespace: first.namespace.clone(),
+        name: first.name.clone(),
+        generation,
+        state: format!("{:?}", telling.state),
+        reason: telling.reason.clone(),
+        message: telling.message.clone(),
+        planned_rate_per_second: reports.iter().map(|it| it.planned_rate_per_second).sum(),
+        lateness_seconds: lateness.reduce(f64::max),
+        observed: Observed {
+            events: total(|it| it.events),
+            injected: total(|it| it.injected),
+            failed: total(|it| it.failed),
+            retried: total(|it| it.retried),
+            dead_lettered: total(|it| it.dead_lettered),
+            lag: total(|it| it.lag),
+            members: total(|it| it.members),
+            since: reports.iter().filter_map(|it| it.observed.since.clone()).min(),
+            rate_per_second: rate.map(|rate| format!("{rate:.1}")),
+            as_of: reports.iter().filter_map(|it| it.observed.as_of.clone()).max(),
+        },
+    })
+}
+
+/// A duration in seconds as a person reads it.
+pub(super) fn duration(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+}
+
+/// A rate as a person reads it: `12.0/s`, or `1.0/min` where a second is too short to tell.
+pub(super) fn rate(per_second: f64) -> String {
+    if per_second > 0.0 && per_second < 0.1 {
+        format!("{:.1}/min", per_second * 60.0)
+    } else {
+        format!("{per_second:.1}/s")
+    }
+}

@@ -1,0 +1,71 @@
+//! Fetches and builds all that the integration tests run on, so that the first test run need not.
+#![allow(missing_docs)]
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ordermill_tests::cache::Cache;
+use ordermill_tests::tools::{Jdk, Maven};
+use ordermill_tests::{Failure, collector, kafka};
+
+fn main() -> ExitCode {
+    match Cache::of_user() {
+        Ok(cache) => println!(
+            "what the tests run on is kept in {}",
+            cache.root().display()
+        ),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    // All of them, whatever becomes of the first: one run tells everything that is missing.
+    let parts = [
+        part("JDK", || {
+            let jdk = Jdk::find()?;
+            Ok(format!(
+                "Java {} in {}",
+                jdk.version(),
+                jdk.home().display()
+            ))
+        }),
+        part("Maven", || {
+            Ok(Maven::find()?.program().display().to_string())
+        }),
+        part("Go", || {
+            let go = collector::Binary::toolchain()?;
+            Ok(format!("{} at {}", go.version(), go.program().display()))
+        }),
+        part("Apache Kafka", || {
+            let kafka = kafka::Distribution::prepare()?;
+            let done = if kafka.was_fetched() {
+                "fetched"
+            } else {
+                "there"
+            };
+            Ok(format!("{} {done}", kafka::VERSION))
+        }),
+        part("OpenTelemetry Collector", || {
+            let binary = collector::Binary::prepare()?;
+            let done = if binary.was_built() { "built" } else { "there" };
+            Ok(format!("{} {done}", collector::VERSION))
+        }),
+    ];
+    if parts.into_iter().all(|ready| ready) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Says what became of a part and how long it took; true when it is ready.
+fn part(name: &str, prepare: impl FnOnce() -> Result<String, Failure>) -> bool {
+    let begin = Instant::now();
+    let outcome = prepare();
+    let seconds = begin.elapsed().as_secs_f64();
+    match &outcome {
+        Ok(found) => println!("{name:<24} {seconds:>6.1} s  {found}"),
+        Err(failure) => println!("{name:<24} {seconds:>6.1} s  {failure}"),
+    }
+    outcome.is_ok()
+}

@@ -1,0 +1,136 @@
+//! The jars of Apache Kafka and the JVM that runs them.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::Error;
+use crate::cache::{Cache, Recipe};
+use crate::process::{Exit, Launch};
+use crate::tools::{self, Jdk, Maven, tail};
+
+/// The release of Apache Kafka.
+pub const VERSION: &str = "4.3.1";
+
+const POM: &str = include_str!("../../platform/kafka/pom.xml");
+
+/// Kafka's jars and a JDK to run them.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    jdk: Jdk,
+    jars: PathBuf,
+    fetched: bool,
+}
+
+impl Distribution {
+    /// Looks for a JDK and fetches the jars unless the cache has them. Blocks for as long as that takes: about five seconds
+    /// the first time.
+    ///
+    /// # Errors
+    /// [`Error::Tool`] and [`Error::Fetch`].
+    pub fn prepare() -> Result<Self, Error> {
+        let jdk = Jdk::find()?;
+        let recipe = Recipe {
+            name: "kafka",
+            version: VERSION,
+            work: "fetching 46 jars (41 MB) by Maven, some seconds",
+            files: &[("pom.xml", POM)],
+        };
+        let entry = Cache::of_user()?.entry(&recipe, |workshop| {
+            let maven = Maven::find()?;
+            let mut copy = maven.command(&jdk, &workshop.recipe.join("pom.xml"));
+            let mut target = std::ffi::OsString::from("-DoutputDirectory=");
+            target.push(&workshop.product);
+            copy.arg("dependency:copy-dependencies").arg(target);
+            tools::run(&mut copy)?;
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        })?;
+        Ok(Self {
+            jdk,
+            jars: entry.path,
+            fetched: entry.made,
+        })
+    }
+
+    /// Like [`prepare`](Self::prepare), once per process and without blocking the caller's runtime.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub async fn get() -> Result<&'static Self, Error> {
+        static PREPARED: OnceCell<Distribution> = OnceCell::const_new();
+        let prepare = async || {
+            tokio::task::spawn_blocking(Self::prepare)
+                .await
+                .map_err(Error::Cancelled)?
+        };
+        PREPARED.get_or_try_init(prepare).await
+    }
+
+    /// The folder of the jars.
+    #[must_use]
+    pub fn jars(&self) -> &Path {
+        &self.jars
+    }
+
+    /// The JDK.
+    #[must_use]
+    pub fn jdk(&self) -> &Jdk {
+        &self.jdk
+    }
+
+    /// Whether the jars were fetched by this very call.
+    #[must_use]
+    pub fn was_fetched(&self) -> bool {
+        self.fetched
+    }
+
+    /// A JVM with Kafka's class path and a small heap; what it runs is the caller's to add.
+    #[must_use]
+    pub fn java(&self, name: impl Into<String>) -> Launch {
+        let mut class_path = self.jars.clone().into_os_string();
+        class_path.push("/*");
+        Launch::new(name, self.jdk.java())
+            .args([
+                "-Xmx512m",
+                "-XX:+UseSerialGC",
+                "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            ])
+            .args(["-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"])
+            .arg("-cp")
+            .arg(class_path)
+    }
+
+    /// Runs a command line tool of Kafka by its class (`org.apache.kafka.tools.ProducerPerformance`) to its end.
+    ///
+    /// # Errors
+    /// [`Error::Process`] when it does not end before `deadline`, [`Error::Tooling`] when it fails.
+    pub async fn run(
+        &self,
+        class: &str,
+        arguments: impl IntoIterator<Item: AsRef<OsStr>>,
+        deadline: Duration,
+    ) -> Result<Exit, Error> {
+        // A tool lives for a second: the optimising compiler would cost more than it gives.
+        let launch = self
+            .java(class)
+            .arg("-XX:TieredStopAtLevel=1")
+            .arg(class)
+            .args(arguments);
+        finish(launch, deadline).await
+    }
+}
+
+/// Runs `launch` to its end, which must be a good one.
+pub(crate) async fn finish(launch: Launch, deadline: Duration) -> Result<Exit, Error> {
+    let exit = launch.start()?.wait(deadline).await?;
+    if exit.status.success() {
+        return Ok(exit);
+    }
+    Err(Error::Tooling {
+        output: tail(&format!("{}{}", exit.stdout, exit.stderr), 40),
+        status: exit.status,
+        tool: exit.name,
+    })
+}

@@ -1,0 +1,73 @@
+//! Apache Kafka 4.3.1, as published, on a JVM of this machine.
+
+mod access;
+mod broker;
+mod clients;
+mod distribution;
+mod properties;
+
+use std::io;
+
+pub use access::{Operation, Resource};
+pub use broker::{Broker, BrokerBuilder};
+pub use clients::Mechanism;
+pub use distribution::{Distribution, VERSION};
+
+pub(crate) use clients::plain as plain_client;
+pub(crate) use distribution::finish;
+
+use crate::tools::MissingTool;
+use crate::{cache, certificates, process};
+
+/// What can go wrong with a broker or with Kafka's own tools.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A JDK or Maven is not there.
+    #[error(transparent)]
+    Tool(#[from] MissingTool),
+    /// The jars are not there.
+    #[error("Apache Kafka cannot be fetched")]
+    Fetch(#[from] cache::Error),
+    /// The fetch was cancelled.
+    #[error("the fetch of Apache Kafka was cancelled")]
+    Cancelled(#[source] tokio::task::JoinError),
+    /// A file of the broker cannot be made.
+    #[error("the broker's folder cannot be used")]
+    Files(#[source] io::Error),
+    /// No free port.
+    #[error("no free port for the broker")]
+    Ports(#[source] io::Error),
+    /// A certificate cannot be made or written.
+    #[error("the broker's certificates")]
+    Certificates(#[from] certificates::Error),
+    /// The broker, or a tool of Kafka, did not do what it should.
+    #[error("Apache Kafka does not do as it should")]
+    Process(#[from] process::Error),
+    /// A tool of Kafka failed.
+    #[error("{tool} ended with {status}; it wrote:\n{output}")]
+    Tooling {
+        /// The tool's class.
+        tool: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The last lines that it wrote.
+        output: String,
+    },
+    /// A client of librdkafka failed.
+    #[error("librdkafka: {what}")]
+    Client {
+        /// What it was to do.
+        what: String,
+        /// Why it did not.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// The broker refused to create a topic.
+    #[error("topic {topic} was not created: {code}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// The broker's reason.
+        code: rdkafka::types::RDKafkaErrorCode,
+    },
+}

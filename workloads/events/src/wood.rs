@@ -1,0 +1,136 @@
+//! The wood shop's orders and deliveries (models `WoodOrder` and `WoodStock`).
+
+use std::fmt;
+
+use rand::RngExt;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::customer::CustomerId;
+use crate::identity::{Identity, UuidSlot};
+use crate::population::{Population, one_of};
+use crate::random::Stream;
+
+/// Number of customers who order wood.
+const CUSTOMERS: u16 = 1_000;
+/// Number of suppliers who deliver wood.
+const SUPPLIERS: u16 = 100;
+
+/// A kind of wood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the names are the words")]
+pub enum WoodType {
+    Oak,
+    Maple,
+    Birch,
+    Elm,
+    Pine,
+}
+
+const WOOD_TYPES: [WoodType; 5] = [
+    WoodType::Oak,
+    WoodType::Maple,
+    WoodType::Birch,
+    WoodType::Elm,
+    WoodType::Pine,
+];
+
+/// A supplier by 1-based number, shown as `SUPP-001`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SupplierId(pub u16);
+
+impl fmt::Display for SupplierId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SUPP-{:03}", self.0)
+    }
+}
+
+impl Serialize for SupplierId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A customer's order of wood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WoodOrder {
+    /// The order, a version 7 UUID.
+    pub order_id: Uuid,
+    /// Who orders, `CUST-0001` to `CUST-1000`; the record's key.
+    pub customer_id: CustomerId,
+    /// What is ordered.
+    pub wood_type: WoodType,
+    /// How much, 1 to 10.
+    pub quantity: u8,
+}
+
+/// A supplier's delivery of wood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WoodDelivery {
+    /// The delivery, a version 7 UUID.
+    pub delivery_id: Uuid,
+    /// Who delivers, `SUPP-001` to `SUPP-100`; the record's key.
+    pub supplier_id: SupplierId,
+    /// What is delivered.
+    pub wood_type: WoodType,
+    /// How much, 1 to 100.
+    pub quantity: u8,
+}
+
+/// Makes orders.
+#[derive(Debug, Clone)]
+pub(crate) struct Orders {
+    content: Stream,
+    customers: Population,
+}
+
+impl Orders {
+    pub(crate) fn new(identity: &Identity, key_skew: f64) -> Self {
+        Self {
+            content: identity.root().stream("wood order"),
+            customers: Population::new(CUSTOMERS, key_skew),
+        }
+    }
+
+    pub(crate) fn order(&self, identity: &Identity, tick: u64, created_unix_ms: u64) -> WoodOrder {
+        let mut draws = self.content.at(tick);
+        WoodOrder {
+            order_id: identity.uuid(tick, UuidSlot::Subject, created_unix_ms),
+            customer_id: CustomerId(self.customers.draw(&mut draws)),
+            wood_type: one_of(&mut draws, &WOOD_TYPES),
+            quantity: draws.random_range(1..=10),
+        }
+    }
+}
+
+/// Makes deliveries.
+#[derive(Debug, Clone)]
+pub(crate) struct Deliveries {
+    content: Stream,
+    suppliers: Population,
+}
+
+impl Deliveries {
+    pub(crate) fn new(identity: &Identity, key_skew: f64) -> Self {
+        Self {
+            content: identity.root().stream("wood delivery"),
+            suppliers: Population::new(SUPPLIERS, key_skew),
+        }
+    }
+
+    pub(crate) fn delivery(
+        &self,
+        identity: &Identity,
+        tick: u64,
+        created_unix_ms: u64,
+    ) -> WoodDelivery {
+        let mut draws = self.content.at(tick);
+        WoodDelivery {
+            delivery_id: identity.uuid(tick, UuidSlot::Subject, created_unix_ms),
+            supplier_id: SupplierId(self.suppliers.draw(&mut draws)),
+            wood_type: one_of(&mut draws, &WOOD_TYPES),
+            quantity: draws.random_range(1..=100),
+        }
+    }
+}

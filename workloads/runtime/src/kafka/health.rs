@@ -1,0 +1,155 @@
+//! Whether Kafka can be reached, and if not, why.
+
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use serde::Serialize;
+
+/// Why a workload cannot do its work with Kafka: a closed set, stable for status and alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Reason {
+    /// No broker answers.
+    KafkaUnreachable,
+    /// The brokers refuse user name, password or client certificate.
+    AuthenticationFailed,
+    /// No TLS connection comes about.
+    TlsFailed,
+    /// The brokers know the client and do not let it do this.
+    NotAuthorized,
+    /// A topic is missing and the client may not create it.
+    TopicCreationDenied,
+    /// A topic is missing and cannot be created.
+    TopicMissing,
+    /// The client's own settings or files cannot be used.
+    ConfigurationInvalid,
+    /// Kafka refuses something else.
+    KafkaError,
+}
+
+impl Reason {
+    /// The reason that an error of the client stands for.
+    #[must_use]
+    pub fn of(error: &KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(code) => Self::of_code(code),
+            None => Self::KafkaError,
+        }
+    }
+
+    const fn of_code(code: RDKafkaErrorCode) -> Self {
+        use RDKafkaErrorCode as Code;
+        match code {
+            Code::AllBrokersDown
+            | Code::BrokerTransportFailure
+            | Code::BrokerNotAvailable
+            | Code::NetworkException
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut
+            | Code::Resolve => Self::KafkaUnreachable,
+            Code::Authentication
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedSASLMechanism => Self::AuthenticationFailed,
+            Code::SSL => Self::TlsFailed,
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed => Self::NotAuthorized,
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+                Self::TopicMissing
+            }
+            _ => Self::KafkaError,
+        }
+    }
+
+    /// Whether a connection that comes about again ends this trouble by itself.
+    const fn ends_with_a_connection(self) -> bool {
+        matches!(
+            self,
+            Self::KafkaUnreachable | Self::AuthenticationFailed | Self::TlsFailed
+        )
+    }
+}
+
+/// What is wrong, for a person and for a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trouble {
+    /// The reason.
+    pub reason: Reason,
+    /// What happened, in words.
+    pub message: String,
+}
+
+/// What is known of the connection to Kafka. Each change is logged once, not each failed attempt.
+#[derive(Debug, Default)]
+pub struct Health {
+    trouble: Mutex<Option<Trouble>>,
+}
+
+impl Health {
+    /// What is wrong now.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.lock().clone()
+    }
+
+    /// Says that something is wrong.
+    pub fn report(&self, reason: Reason, message: impl Into<String>) {
+        let message = message.into();
+        let mut trouble = self.lock();
+        // That all brokers are down follows from a more telling reason, and must not hide it.
+        let told = trouble.as_ref().map(|told| told.reason);
+        let follows = reason == Reason::KafkaUnreachable
+            && told.is_some_and(|told| told != Reason::KafkaUnreachable);
+        if told == Some(reason) || follows {
+            return;
+        }
+        tracing::warn!(reason = ?reason, "Kafka: {message}");
+        *trouble = Some(Trouble { reason, message });
+    }
+
+    /// Says that a broker is connected.
+    pub fn connected(&self) {
+        self.clear(Reason::ends_with_a_connection);
+    }
+
+    /// Says that work succeeds.
+    pub fn working(&self) {
+        self.clear(|_| true);
+    }
+
+    fn clear(&self, ends: impl Fn(Reason) -> bool) {
+        let mut trouble = self.lock();
+        if let Some(told) = trouble.take_if(|told| ends(told.reason)) {
+            tracing::info!(reason = ?told.reason, "Kafka works again");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_telling_reason_is_not_hidden_by_its_consequence() {
+        let health = Health::default();
+        health.report(Reason::AuthenticationFailed, "wrong password");
+        health.report(Reason::KafkaUnreachable, "all brokers down");
+        assert_eq!(health.trouble().unwrap().message, "wrong password");
+        health.connected();
+        assert_eq!(health.trouble(), None);
+    }
+
+    #[test]
+    fn a_connection_does_not_end_missing_rights() {
+        let health = Health::default();
+        health.report(Reason::NotAuthorized, "no write access to orders");
+        health.connected();
+        assert!(health.trouble().is_some());
+        health.working();
+        assert_eq!(health.trouble(), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! Kafka as the workloads use it: connections, their health, topics, and two ways to send.
+
+mod client;
+mod context;
+mod credentials;
+mod health;
+mod oversized;
+mod record;
+mod sender;
+mod topics;
+mod transaction;
+
+pub use client::ConnectionError;
+pub use context::{DeliverySink, Delivered};
+pub use health::{Health, Reason, Trouble};
+pub use oversized::OversizedSender;
+pub use record::Record;
+pub use sender::{Sender, SenderSettings};
+pub use topics::{TopicError, broker_limit, ensure_topics};
+pub use transaction::{Progress, TransactionError, TransactionalSender, TransactionSettings};

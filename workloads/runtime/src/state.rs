@@ -1,0 +1,245 @@
+//! What a workload is doing, for `/state`, `/readyz`, the command line and later the resource's status.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ordermill_config::ResourceReference;
+use ordermill_crds::Observed;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::kafka::Health;
+use crate::telemetry::Counters;
+
+/// The window of `ratePerSecond`.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// What a workload is doing, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Phase {
+    /// It has not begun to work.
+    Starting,
+    /// It works.
+    Running,
+    /// It would work, and something keeps it: see the reason.
+    Waiting,
+    /// Somebody asked it not to work.
+    Paused,
+    /// It has done all it was to do.
+    Completed,
+    /// It is about to end.
+    Stopping,
+    /// It has ended as it was asked to.
+    Stopped,
+}
+
+impl Phase {
+    /// Whether a pod in this phase counts as ready.
+    #[must_use]
+    pub const fn is_ready(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Completed)
+    }
+}
+
+/// Everything that `/state` shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateReport {
+    /// Kind of the resource.
+    pub kind: String,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// The instance that reports, as in the `ordermill-instance` header.
+    pub instance: String,
+    /// Generation of the tuning that it runs with.
+    pub generation: i64,
+    /// What it is doing.
+    pub state: Phase,
+    /// Why it cannot work, where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Events per second that the plan asks for now.
+    pub planned_rate_per_second: f64,
+    /// Mean lateness of the last ten seconds' events against the plan, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lateness_seconds: Option<f64>,
+    /// What it counted.
+    pub observed: Observed,
+    /// Injected events by fault.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub faults: std::collections::BTreeMap<&'static str, u64>,
+}
+
+/// A moment of the counters, kept for the rate of the last seconds.
+#[derive(Debug, Clone, Copy)]
+struct Sample {
+    at: Instant,
+    events: u64,
+    late_events: u64,
+    late_sum: Duration,
+}
+
+/// The shared state of one workload.
+#[derive(Debug)]
+pub struct WorkloadState {
+    resource: ResourceReference,
+    instance: String,
+    counters: Arc<Counters>,
+    health: Arc<Health>,
+    phase: Mutex<Phase>,
+    generation: AtomicI64,
+    /// Events acknowledged; a sent event with a fault counts here and as injected.
+    events: AtomicU64,
+    retried: AtomicU64,
+    since: Timestamp,
+    samples: Mutex<VecDeque<Sample>>,
+}
+
+impl WorkloadState {
+    /// The state of a workload that starts now.
+    #[must_use]
+    pub fn new(
+        resource: ResourceReference,
+        instance: String,
+        counters: Arc<Counters>,
+        health: Arc<Health>,
+    ) -> Self {
+        Self {
+            resource,
+            instance,
+            counters,
+            health,
+            phase: Mutex::new(Phase::Starting),
+            generation: AtomicI64::new(0),
+            events: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
+            since: Timestamp::now(),
+            samples: Mutex::default(),
+        }
+    }
+
+    /// The resource that the workload runs for.
+    #[must_use]
+    pub const fn resource(&self) -> &ResourceReference {
+        &self.resource
+    }
+
+    /// The instance, as in the `ordermill-instance` header.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Says what the workload is doing.
+    pub fn set_phase(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// Says which tuning the workload runs with.
+    pub fn set_generation(&self, generation: i64) {
+        self.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// The generation of the tuning that the workload runs with.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Counts events that were sent, handled, moved or answered.
+    pub fn add_events(&self, count: u64) {
+        self.events.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts repetitions of failed attempts.
+    pub fn add_retried(&self, count: u64) {
+        self.retried.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// What the workload is doing: running with a trouble is waiting.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        let phase = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = matches!(phase, Phase::Starting | Phase::Running);
+        if kept && self.health.trouble().is_some() { Phase::Waiting } else { phase }
+    }
+
+    /// Takes a sample for the rate of the last ten seconds; called about once a second.
+    pub fn sample(&self) {
+        let now = Instant::now();
+        let lateness = self.counters.snapshot().lateness;
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        while samples.len() > 1 && samples[1].at + RATE_WINDOW <= now {
+            samples.pop_front();
+        }
+        samples.push_back(Sample {
+            at: now,
+            events: self.events.load(Ordering::Relaxed),
+            late_events: lateness.count,
+            late_sum: lateness.sum,
+        });
+    }
+
+    /// Events per second and mean lateness in seconds over the last ten seconds; `None` before there is a window.
+    fn recent(&self) -> (Option<f64>, Option<f64>) {
+        let now = Instant::now();
+        let lateness = self.counters.snapshot().lateness;
+        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = samples.front() else {
+            return (None, None);
+        };
+        let seconds = (now - first.at).as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+        let rate = (seconds > 0.0)
+            .then(|| (self.events.load(Ordering::Relaxed) - first.events) as f64 / seconds);
+        #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
+        let late = lateness
+            .count
+            .checked_sub(first.late_events)
+            .filter(|count| *count > 0)
+            .map(|count| (lateness.sum - first.late_sum).as_secs_f64() / count as f64);
+        (rate, late)
+    }
+
+    /// Everything at once.
+    #[must_use]
+    pub fn report(&self) -> StateReport {
+        let snapshot = self.counters.snapshot();
+        let (rate, lateness_seconds) = self.recent();
+        let trouble = self.health.trouble();
+        let count = |value: u64| Some(i64::try_from(value).unwrap_or(i64::MAX));
+        StateReport {
+            kind: self.resource.kind.clone(),
+            namespace: self.resource.namespace.clone(),
+            name: self.resource.name.clone(),
+            instance: self.instance.clone(),
+            generation: self.generation(),
+            state: self.phase(),
+            reason: trouble.as_ref().map(|trouble| format!("{:?}", trouble.reason)),
+            message: trouble.map(|trouble| trouble.message),
+            planned_rate_per_second: self.counters.planned_rate(),
+            lateness_seconds,
+            observed: Observed {
+                events: count(self.events.load(Ordering::Relaxed)),
+                injected: count(snapshot.injected_total()),
+                failed: count(snapshot.failed_total()),
+                retried: count(self.retried.load(Ordering::Relaxed)),
+                dead_lettered: None,
+                lag: None,
+                members: None,
+                since: Some(self.since.to_string()),
+                rate_per_second: rate.map(|rate| format!("{rate:.1}")),
+                as_of: Some(Timestamp::now().to_string()),
+            },
+            faults: snapshot.injected,
+        }
+    }
+}

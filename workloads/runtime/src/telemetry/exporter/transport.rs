@@ -1,0 +1,243 @@
+//! The OTLP exporters: gRPC or HTTP, plain or TLS.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hyper_rustls::HttpsConnectorBuilder;
+use opentelemetry_http::hyper::HyperClient;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
+use opentelemetry_otlp::{
+    ExporterBuildError, LogExporter, MetricExporter, Protocol, RetryPolicy, SpanExporter,
+    WithExportConfig, WithHttpConfig, WithTonicConfig,
+};
+use ordermill_crds::OtlpProtocol;
+use ordermill_crds::values::TelemetryEndpoint;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::NetworkCause;
+use super::watched::EXPORT_TIMEOUT;
+use crate::full_error;
+
+/// Attempts after the first, within [`EXPORT_TIMEOUT`]: enough for a connection that was closed while idle.
+const RETRIES: usize = 2;
+
+/// Where and how OTLP goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpTarget {
+    /// Base URL; over HTTP the signal's path (`/v1/traces` …) is added to it.
+    pub endpoint: TelemetryEndpoint,
+    /// gRPC or HTTP.
+    pub protocol: OtlpProtocol,
+    /// File of PEM certificates to trust for an `https` endpoint, instead of the public authorities.
+    pub certificate: Option<PathBuf>,
+}
+
+/// The three exporters to one target.
+#[derive(Debug)]
+pub(in super::super) struct Exporters<S, M, L> {
+    pub(in super::super) spans: S,
+    pub(in super::super) metrics: M,
+    pub(in super::super) logs: L,
+    /// What the HTTP client says of failures that the exporters keep to themselves.
+    pub(in super::super) network_cause: Arc<NetworkCause>,
+}
+
+/// Why there can be no exporter.
+#[derive(Debug, thiserror::Error)]
+pub enum ExporterError {
+    /// The file of trusted certificates cannot be read.
+    #[error("cannot read the trusted certificates in {path}")]
+    ReadCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file of trusted certificates holds something else.
+    #[error("{path} does not hold PEM certificates")]
+    ParseCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not; none when it holds no certificate at all.
+        #[source]
+        source: Option<rustls::pki_types::pem::Error>,
+    },
+    /// A certificate of that file cannot be trusted, or TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+    /// The exporter refused its settings.
+    #[error("the OTLP exporter cannot be set up")]
+    Build(#[source] ExporterBuildError),
+}
+
+/// Builds the exporters; connections are made lazily. It must be called inside a tokio runtime.
+pub(in super::super) fn build(
+    target: &OtlpTarget,
+) -> Result<Exporters<SpanExporter, MetricExporter, LogExporter>, ExporterError> {
+    let certificate = target
+        .certificate
+        .as_deref()
+        .map(read_certificate)
+        .transpose()?;
+    match target.protocol {
+        OtlpProtocol::Grpc => build_grpc(target, certificate),
+        OtlpProtocol::HttpProtobuf => build_http(target, certificate),
+    }
+}
+
+fn build_grpc(
+    target: &OtlpTarget,
+    certificate: Option<TrustedCertificates>,
+) -> Result<Exporters<SpanExporter, MetricExporter, LogExporter>, ExporterError> {
+    let endpoint = target.endpoint.as_str();
+    let tls = endpoint.starts_with("https://").then(|| match certificate {
+        Some(trusted) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(trusted.pem)),
+        None => ClientTlsConfig::new().with_webpki_roots(),
+    });
+    Ok(Exporters {
+        spans: configure_grpc(SpanExporter::builder().with_tonic(), endpoint, tls.clone())
+            .build()
+            .map_err(ExporterError::Build)?,
+        metrics: configure_grpc(
+            MetricExporter::builder().with_tonic(),
+            endpoint,
+            tls.clone(),
+        )
+        .build()
+        .map_err(ExporterError::Build)?,
+        logs: configure_grpc(LogExporter::builder().with_tonic(), endpoint, tls)
+            .build()
+            .map_err(ExporterError::Build)?,
+        network_cause: Arc::default(),
+    })
+}
+
+fn configure_grpc<B>(builder: B, endpoint: &str, tls: Option<ClientTlsConfig>) -> B
+where
+    B: WithExportConfig + WithTonicConfig,
+{
+    let builder = builder
+        .with_endpoint(endpoint)
+        .with_timeout(EXPORT_TIMEOUT)
+        .with_retry_policy(RetryPolicy::recommended().with_max_retries(RETRIES));
+    match tls {
+        Some(tls) => builder.with_tls_config(tls),
+        None => builder,
+    }
+}
+
+fn build_http(
+    target: &OtlpTarget,
+    certificate: Option<TrustedCertificates>,
+) -> Result<Exporters<SpanExporter, MetricExporter, LogExporter>, ExporterError> {
+    let base = target.endpoint.as_str().trim_end_matches('/');
+    let network_cause = Arc::default();
+    let client = http_client(certificate, Arc::clone(&network_cause))?;
+    Ok(Exporters {
+        spans: configure_http(SpanExporter::builder().with_http(), base, "traces", &client)
+            .build()
+            .map_err(ExporterError::Build)?,
+        metrics: configure_http(
+            MetricExporter::builder().with_http(),
+            base,
+            "metrics",
+            &client,
+        )
+        .build()
+        .map_err(ExporterError::Build)?,
+        logs: configure_http(LogExporter::builder().with_http(), base, "logs", &client)
+            .build()
+            .map_err(ExporterError::Build)?,
+        network_cause,
+    })
+}
+
+fn configure_http<B>(
+    builder: B,
+    base: &str,
+    signal: &str,
+    client: &(impl HttpClient + Clone + 'static),
+) -> B
+where
+    B: WithExportConfig + WithHttpConfig,
+{
+    builder
+        .with_endpoint(format!("{base}/v1/{signal}"))
+        .with_protocol(Protocol::HttpBinary)
+        .with_timeout(EXPORT_TIMEOUT)
+        .with_http_client(client.clone())
+        .with_retry_policy(RetryPolicy::recommended().with_max_retries(RETRIES))
+}
+
+fn http_client(
+    certificate: Option<TrustedCertificates>,
+    network_cause: Arc<NetworkCause>,
+) -> Result<impl HttpClient + Clone + 'static, ExporterError> {
+    let roots = match certificate {
+        Some(trusted) => trusted.roots,
+        None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(ExporterError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_or_http();
+    let client = HyperClient::new(connector.enable_http1().build(), EXPORT_TIMEOUT, None);
+    Ok(TellingClient {
+        client,
+        network_cause,
+    })
+}
+
+/// Keeps why a request failed.
+#[derive(Debug, Clone)]
+struct TellingClient<C> {
+    client: C,
+    network_cause: Arc<NetworkCause>,
+}
+
+#[async_trait]
+impl<C: HttpClient> HttpClient for TellingClient<C> {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let result = self.client.send_bytes(request).await;
+        if let Err(error) = &result {
+            self.network_cause.set(full_error(error.as_ref()));
+        }
+        result
+    }
+}
+
+/// Certificates that were read and found to be some.
+struct TrustedCertificates {
+    pem: Vec<u8>,
+    roots: RootCertStore,
+}
+
+fn read_certificate(path: &Path) -> Result<TrustedCertificates, ExporterError> {
+    let pem = std::fs::read(path).map_err(|source| ExporterError::ReadCertificate {
+        path: path.to_owned(),
+        source,
+    })?;
+    let refused = |source| ExporterError::ParseCertificate {
+        path: path.to_owned(),
+        source,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| refused(Some(error)))?;
+        roots.add(certificate).map_err(ExporterError::Tls)?;
+    }
+    if roots.is_empty() {
+        return Err(refused(None));
+    }
+    Ok(TrustedCertificates { pem, roots })
+}

@@ -1,0 +1,181 @@
+//! One running workload: its documents, and everything that it shares with the outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_config::{ResourceReference, WorkloadDocument, WorkloadSettings};
+use tokio_util::sync::CancellationToken;
+
+use crate::kafka::Health;
+use crate::state::WorkloadState;
+use crate::telemetry::log::WorkloadLog;
+use crate::telemetry::{OtlpTarget, Telemetry, TelemetryError, TelemetrySettings};
+use crate::tuning::TuningHandle;
+
+/// How long a workload may take to finish what is in flight; a pod's grace period is longer.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How long telemetry may take to leave after that.
+const TELEMETRY_FLUSH: Duration = Duration::from_secs(5);
+
+/// Which of a resource's instances this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Number among the instances, from 0 on.
+    pub ordinal: u32,
+    /// Name, unique among all instances that ever run, unless a seed makes runs repeatable.
+    pub name: String,
+}
+
+impl Instance {
+    /// The instance of this ordinal of a workload's documents, running on `host` (a pod's name, or a machine's).
+    ///
+    /// A seeded run is to repeat in everything, so its name does too; a bounded one goes on in its later lives under the
+    /// same name; any other is named anew at each start.
+    #[must_use]
+    pub fn of(document: &WorkloadDocument, ordinal: u32, host: &str) -> Self {
+        let WorkloadSettings::Producer(settings) = &document.workload;
+        let ResourceReference { name, uid, .. } = &document.resource;
+        let name = if settings.seed.is_some() {
+            format!("{name}-{ordinal}")
+        } else if settings.bounded.is_some() {
+            let run = uid.split('-').next().unwrap_or_default();
+            format!("{name}-{run}-{ordinal}")
+        } else {
+            format!("{host}-{}", Self::unique())
+        };
+        Self { ordinal, name }
+    }
+
+    /// Eight hexadecimal digits that tell one start from all others.
+    #[must_use]
+    pub fn unique() -> String {
+        let mut random = uuid::Uuid::new_v4().simple().to_string();
+        random.truncate(8);
+        random
+    }
+}
+
+/// How a workload came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkloadEnd {
+    /// It has done all it was to do.
+    Completed,
+    /// It was asked to end, and everything was delivered.
+    Stopped,
+    /// It was asked to end, and this many records could not be delivered in time.
+    Undelivered(usize),
+}
+
+/// What a workload's code is given.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// What it does.
+    pub document: Arc<WorkloadDocument>,
+    /// What it is tuned by.
+    pub tuning: TuningHandle,
+    /// What it reports with.
+    pub telemetry: Arc<Telemetry>,
+    /// What it shows.
+    pub state: Arc<WorkloadState>,
+    /// What it knows of Kafka.
+    pub health: Arc<Health>,
+    /// Which instance it is.
+    pub instance: Instance,
+    /// Asks it to end.
+    pub cancelled: CancellationToken,
+    /// How long it may take to finish what is in flight.
+    pub drain: Duration,
+}
+
+impl Workload {
+    /// Puts a workload together and starts its telemetry. It must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When telemetry cannot be set up.
+    pub fn start(
+        document: WorkloadDocument,
+        tuning: TuningHandle,
+        instance: Instance,
+        cancelled: CancellationToken,
+    ) -> Result<Self, TelemetryError> {
+        let current = tuning.current();
+        let resource = document.resource.clone();
+        let log = WorkloadLog::new(&resource.kind, &resource.name, current.tuning.log_level);
+        let settings = &document.telemetry;
+        let target = settings.endpoint.as_ref().map(|endpoint| OtlpTarget {
+            endpoint: endpoint.clone(),
+            protocol: settings.protocol,
+            certificate: None,
+        });
+        let mut attributes = BTreeMap::new();
+        for (name, value) in [
+            ("service.namespace", &resource.namespace),
+            ("service.instance.id", &instance.name),
+            ("k8s.namespace.name", &resource.namespace),
+            ("ordermill.resource.kind", &resource.kind),
+            ("ordermill.resource.name", &resource.name),
+        ] {
+            attributes.insert(name.to_owned(), value.clone());
+        }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        attributes.insert("service.version".to_owned(), version);
+        let telemetry = Telemetry::start(
+            &TelemetrySettings {
+                target,
+                attributes,
+                sampling_ratio: current.tuning.trace_sampling,
+                ..TelemetrySettings::new(&settings.service_name)
+            },
+            log,
+        )?;
+        let telemetry = Arc::new(telemetry);
+        let health = Arc::new(Health::default());
+        let counters = Arc::clone(telemetry.counters());
+        let name = instance.name.clone();
+        let state = WorkloadState::new(resource, name, counters, Arc::clone(&health));
+        state.set_generation(current.generation);
+        Ok(Self {
+            document: Arc::new(document),
+            tuning,
+            telemetry,
+            state: Arc::new(state),
+            health,
+            instance,
+            cancelled,
+            drain: DRAIN,
+        })
+    }
+
+    /// Lets telemetry leave, and says what did not.
+    pub async fn flush_telemetry(&self) {
+        let lost = self.telemetry.shutdown(TELEMETRY_FLUSH).await;
+        if !lost.is_nothing() {
+            self.telemetry.log().in_scope(|| {
+                tracing::warn!(
+                    spans = lost.spans,
+                    metric_points = lost.metric_points,
+                    log_records = lost.log_records,
+                    "telemetry that was not delivered"
+                );
+            });
+        }
+    }
+}
+
+/// An error with all its causes, on one line.
+#[must_use]
+pub fn full_error(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,185 @@
+//! What runs in a workload's pod, and by hand.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ordermill_config::{
+    Documents, EnvironmentErrors, TUNING_FILE, VARIABLES, documents_from_environment, read_tuning,
+    read_workload,
+};
+use ordermill_crds::ProducerModel;
+use ordermill_runtime::admin::{AdminError, AdminServer};
+use ordermill_runtime::telemetry::TelemetryError;
+use ordermill_runtime::telemetry::log::{self, Stdout};
+use ordermill_runtime::tuning::{TuningHandle, watch_file};
+use ordermill_runtime::{Instance, Workload, WorkloadEnd, full_error, shutdown};
+use tokio_util::sync::CancellationToken;
+
+/// Runs one Ordermill workload.
+#[derive(Debug, Parser)]
+#[command(version, after_help = environment_help())]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Where the admin server (/livez, /readyz, /state) listens; port 0 takes any free one.
+    #[arg(long, global = true, env = "ADMIN_ADDRESS", default_value = "127.0.0.1:0")]
+    admin: SocketAddr,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs what the operator's documents in a folder say, following edits of the tuning.
+    Run {
+        /// Folder with workload.json and tuning.json.
+        #[arg(long, default_value = "/etc/ordermill")]
+        config: PathBuf,
+        /// Number of this instance in a bounded run.
+        #[arg(long, env = "JOB_COMPLETION_INDEX", default_value_t = 0)]
+        ordinal: u32,
+    },
+    /// Sends wood orders (the customer), by environment variables.
+    #[command(visible_alias = "customer")]
+    WoodOrder,
+    /// Sends wood deliveries (the supplier), by environment variables.
+    #[command(visible_alias = "supplier")]
+    WoodStock,
+    /// Sends retail sales and refunds, by environment variables.
+    RetailSale,
+    /// Sends food orders, by environment variables.
+    FoodOrder,
+    /// Sends life cycles of drink orders, by environment variables.
+    DrinkOrder,
+}
+
+fn environment_help() -> String {
+    let lines = VARIABLES
+        .iter()
+        .map(|(name, meaning)| format!("  {name:<28} {meaning}\n"));
+    format!("Environment variables of the commands that send:\n{}", lines.collect::<String>())
+}
+
+/// Why the workload ended badly.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the environment variables cannot be used:\n{0}")]
+    Environment(EnvironmentErrors),
+    #[error("the configuration cannot be used")]
+    Document(#[from] ordermill_config::DocumentError),
+    #[error(transparent)]
+    Log(#[from] log::InitError),
+    #[error("signals cannot be handled")]
+    Signals(#[source] std::io::Error),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error(transparent)]
+    Producer(#[from] ordermill_producer::ProducerError),
+    #[error("a part of the workload broke down")]
+    Broken(#[source] tokio::task::JoinError),
+    #[error("the admin server broke down")]
+    Serving(#[source] std::io::Error),
+    #[error("{0} records were not delivered in time")]
+    Undelivered(usize),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("no runtime can be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(arguments));
+    // Calls to Kafka that do not come back must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", full_error(&failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What to run, and the file that tunes it.
+struct Job {
+    documents: Documents,
+    tuning_file: Option<PathBuf>,
+    ordinal: u32,
+}
+
+fn job(command: Command) -> Result<Job, Failure> {
+    let model = match command {
+        Command::Run { config, ordinal } => {
+            let tuning_file = config.join(TUNING_FILE);
+            let documents = Documents {
+                workload: read_workload(&config)?,
+                tuning: read_tuning(&tuning_file)?,
+            };
+            return Ok(Job { documents, tuning_file: Some(tuning_file), ordinal });
+        }
+        Command::WoodOrder => ProducerModel::WoodOrder,
+        Command::WoodStock => ProducerModel::WoodStock,
+        Command::RetailSale => ProducerModel::RetailSale,
+        Command::FoodOrder => ProducerModel::FoodOrder,
+        Command::DrinkOrder => ProducerModel::DrinkOrder,
+    };
+    let variables: BTreeMap<_, _> = std::env::vars().collect();
+    let mut documents =
+        documents_from_environment(model, &variables).map_err(Failure::Environment)?;
+    if documents.workload.resource.uid.is_empty() {
+        // Without a name for the run, each start is a run of its own.
+        let run = Instance::unique();
+        documents.workload.resource.uid.clone_from(&run);
+        documents.tuning.uid = run;
+    }
+    Ok(Job { documents, tuning_file: None, ordinal: 0 })
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Job { documents, tuning_file, ordinal } = job(arguments.command)?;
+    let Documents { workload: document, tuning } = documents;
+    log::init(document.telemetry.log_format, tuning.tuning.log_level, Stdout)?;
+    let cancelled = CancellationToken::new();
+    shutdown::cancel_on_signal(cancelled.clone()).map_err(Failure::Signals)?;
+    let admin = AdminServer::bind(arguments.admin).await?;
+    let host = std::env::var("POD_NAME").unwrap_or_else(|_| document.resource.name.clone());
+    let instance = Instance::of(&document, ordinal, &host);
+    let handle = TuningHandle::new(tuning);
+    let workload = Workload::start(document, handle.clone(), instance, cancelled.clone())?;
+    let span = workload.telemetry.log().span();
+    span.in_scope(|| tracing::info!(address = %admin.address(), "the admin server listens"));
+
+    let background = CancellationToken::new();
+    let mut serving = tokio::spawn(admin.serve(workload.state.clone(), background.clone()));
+    let watching = tuning_file.map(|file| {
+        use tracing::Instrument as _;
+        tokio::spawn(watch_file(file, handle, background.clone()).instrument(span))
+    });
+    let mut producing = tokio::spawn(ordermill_producer::run_producer(workload.clone()));
+    let end = tokio::select! {
+        end = &mut producing => end.map_err(Failure::Broken)??,
+        served = &mut serving => {
+            served.map_err(Failure::Broken)?.map_err(Failure::Serving)?;
+            producing.await.map_err(Failure::Broken)??
+        }
+    };
+    workload.flush_telemetry().await;
+    background.cancel();
+    if !serving.is_finished() {
+        serving.await.map_err(Failure::Broken)?.map_err(Failure::Serving)?;
+    }
+    if let Some(watching) = watching {
+        watching.await.map_err(Failure::Broken)?;
+    }
+    match end {
+        WorkloadEnd::Completed | WorkloadEnd::Stopped => Ok(()),
+        WorkloadEnd::Undelivered(records) => Err(Failure::Undelivered(records)),
+    }
+}
