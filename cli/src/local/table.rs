@@ -46,14 +46,24 @@ pub(super) async fn show(
             height = view.height();
             screen = self::screen(height).map_err(Failure::Terminal)?;
         }
-        screen.draw(|frame| view.draw(frame)).map_err(Failure::Terminal)?;
+        let mut top = 0;
+        let draw = |frame: &mut Frame<'_>| {
+            top = frame.area().y;
+            view.draw(frame);
+        };
+        screen.draw(draw).map_err(Failure::Terminal)?;
         if !supervisor.step(cancelled, end).await {
-            break;
+            return leave(&mut screen, top).map_err(Failure::Terminal);
         }
         view.resources = supervisor.reports();
     }
-    print_log(&mut screen, log.as_mut()).map_err(Failure::Terminal)?;
-    screen.clear().map_err(Failure::Terminal)
+}
+
+/// Takes the table away, so that what is printed next stands in its place.
+fn leave(screen: &mut Screen, top: u16) -> std::io::Result<()> {
+    screen.clear()?;
+    screen.set_cursor_position((0, top))?;
+    screen.show_cursor()
 }
 
 fn screen(height: u16) -> std::io::Result<Screen> {
