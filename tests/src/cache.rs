@@ -91,13 +91,9 @@ impl Recipe<'_> {
                 hash.update(part);
             }
         }
-        let digits: String = hash
-            .finalize()
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{}-{}-{digits}", self.name, self.version)
+        let [a, b, c, d, ..] = <[u8; 32]>::from(hash.finalize());
+        let digits = u32::from_be_bytes([a, b, c, d]);
+        format!("{}-{}-{digits:08x}", self.name, self.version)
     }
 }
 

@@ -8,13 +8,16 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Once};
 
 use crate::scratch;
 
 /// Below lie the ports of services that a machine may well start while tests run.
 const LOWEST: u16 = 10_240;
+
+/// One sweep per process is enough.
+static SWEEP: Once = Once::new();
 
 /// A port of the loopback interface that was free when it was picked. Until it is dropped no test process is given it again,
 /// so that a server may be killed and return to it. Others may still take it: be ready to pick anew.
@@ -49,6 +52,7 @@ impl Drop for Port {
 pub(crate) fn pick<const COUNT: usize>() -> io::Result<[Port; COUNT]> {
     let markers = scratch::base().join("ports");
     fs::create_dir_all(&markers)?;
+    SWEEP.call_once(|| sweep(&markers));
     let mut ports = Vec::with_capacity(COUNT);
     while ports.len() < COUNT {
         ports.push(pick_one(&markers)?);
@@ -76,6 +80,18 @@ fn pick_one(markers: &Path) -> io::Result<Port> {
         if let Some(port) = mark(markers, number)? {
             return Ok(port);
         }
+    }
+}
+
+/// Removes the markers that killed processes have left.
+fn sweep(markers: &Path) {
+    for marker in fs::read_dir(markers).into_iter().flatten().flatten() {
+        let number = marker
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        // Taking one and giving it back removes it.
+        let _ = number.map(|number| mark(markers, number));
     }
 }
 
@@ -152,6 +168,17 @@ mod tests {
         assert!(mark(markers.path(), 10_240).unwrap().is_none());
         drop(first);
         assert!(mark(markers.path(), 10_240).unwrap().is_some());
+    }
+
+    #[test]
+    fn only_markers_without_an_owner_are_swept() {
+        let markers = tempfile::tempdir().unwrap();
+        let _taken = mark(markers.path(), 10_240).unwrap().unwrap();
+        fs::write(markers.path().join("10241"), "").unwrap();
+        sweep(markers.path());
+        let left: Vec<_> = fs::read_dir(markers.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].file_name(), "10240");
     }
 
     #[test]

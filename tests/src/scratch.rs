@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 const OWNER: &str = "owner.lock";
 
+/// One sweep per process is enough.
+static SWEEP: Once = Once::new();
+
 /// A fresh folder, removed on drop.
 ///
 /// A test run that is killed cannot clean up after itself, so each folder holds a locked file. The lock dies with its
@@ -30,7 +33,6 @@ impl Scratch {
         fs::create_dir_all(&base)?;
         let gate = File::create(base.join("gate.lock"))?;
         gate.lock()?;
-        static SWEEP: Once = Once::new();
         SWEEP.call_once(|| sweep(&base));
         // The gate is held until the owner's lock is, so that no sweep sees the folder without it.
         let folder = tempfile::Builder::new()

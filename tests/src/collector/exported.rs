@@ -1,11 +1,11 @@
-//! Spans, data points and log records as the file exporter writes them: OTLP's JSON form.
+//! Spans and log records as the file exporter writes them: OTLP's JSON form.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::values::{Attributes, attributes, integer, integers, optional_integer, value};
+use super::values::{Attributes, attributes, integer, value};
 
 /// A finished span.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -98,68 +98,6 @@ pub struct SpanStatus {
     pub message: String,
 }
 
-/// One data point of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MetricPoint {
-    /// The metric's name.
-    pub name: String,
-    /// Its unit, for instance `s` or `{message}`.
-    pub unit: String,
-    /// What was measured.
-    pub value: PointValue,
-    /// The point's own attributes.
-    pub attributes: Attributes,
-    /// Nanoseconds since 1970.
-    pub time: u64,
-    /// Attributes of the process (`service.name`).
-    pub resource: Attributes,
-    /// The instrumentation's name.
-    pub scope: String,
-}
-
-/// What a data point holds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PointValue {
-    /// A level.
-    Gauge(f64),
-    /// A counter.
-    Sum {
-        /// Since the start when `cumulative`, else since the last point.
-        total: f64,
-        /// Whether it only grows.
-        monotonic: bool,
-        /// Whether it counts from the start.
-        cumulative: bool,
-    },
-    /// A distribution, with fixed or exponential buckets.
-    Histogram {
-        /// How many values.
-        count: u64,
-        /// Their sum.
-        sum: f64,
-        /// Counts of the fixed buckets; empty for exponential ones.
-        buckets: Vec<u64>,
-        /// Upper bounds of the fixed buckets, one fewer than counts.
-        bounds: Vec<f64>,
-    },
-}
-
-impl MetricPoint {
-    /// The number of a gauge or a sum, or the count of a histogram.
-    #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "no test counts to 2 to the power of 53"
-    )]
-    pub fn number(&self) -> f64 {
-        match self.value {
-            PointValue::Gauge(number) => number,
-            PointValue::Sum { total, .. } => total,
-            PointValue::Histogram { count, .. } => count as f64,
-        }
-    }
-}
-
 /// A log record.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -209,7 +147,7 @@ struct Scope {
     name: String,
 }
 
-/// The three signals share their two outer levels and differ in the names alone.
+/// What a line holds. The three signals share their two outer levels and differ in the names alone.
 #[derive(Deserialize)]
 struct Batch<T> {
     #[serde(
@@ -248,7 +186,7 @@ struct OfScope<T> {
 }
 
 /// Every item of a line with the attributes of its resource and the name of its scope.
-fn items<'line, T: Deserialize<'line>>(
+pub(super) fn items<'line, T: Deserialize<'line>>(
     line: &'line str,
 ) -> Result<impl Iterator<Item = (T, Attributes, String)>, serde_json::Error> {
     let batch: Batch<T> = serde_json::from_str(line)?;
@@ -287,113 +225,4 @@ pub(super) fn log_records(line: &str) -> Result<Vec<LogRecord>, serde_json::Erro
             ..record
         })
         .collect())
-}
-
-pub(super) fn metric_points(line: &str) -> Result<Vec<MetricPoint>, serde_json::Error> {
-    let metrics = items::<Metric>(line)?;
-    let points = metrics.flat_map(|(Metric { name, unit, data }, resource, scope)| {
-        data.points()
-            .into_iter()
-            .map(move |(point, value)| MetricPoint {
-                name: name.clone(),
-                unit: unit.clone(),
-                value,
-                attributes: point.attributes,
-                time: point.time,
-                resource: resource.clone(),
-                scope: scope.clone(),
-            })
-    });
-    Ok(points.collect())
-}
-
-#[derive(Deserialize)]
-struct Metric {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    unit: String,
-    #[serde(flatten)]
-    data: Data,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Data {
-    Gauge(Points),
-    Sum(Points),
-    Histogram(Points),
-    ExponentialHistogram(Points),
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct Points {
-    data_points: Vec<Point>,
-    is_monotonic: bool,
-    /// 2 is cumulative.
-    aggregation_temporality: u8,
-}
-
-/// Fields of every kind of data point; a kind leaves those of the others out.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct Point {
-    #[serde(deserialize_with = "attributes")]
-    attributes: Attributes,
-    #[serde(rename = "timeUnixNano", deserialize_with = "integer")]
-    time: u64,
-    #[serde(deserialize_with = "optional_integer")]
-    as_int: Option<i64>,
-    as_double: Option<f64>,
-    #[serde(deserialize_with = "integer")]
-    count: u64,
-    sum: f64,
-    #[serde(deserialize_with = "integers")]
-    bucket_counts: Vec<u64>,
-    explicit_bounds: Vec<f64>,
-}
-
-impl Point {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "no test counts to 2 to the power of 53"
-    )]
-    fn number(&self) -> f64 {
-        self.as_double
-            .or(self.as_int.map(|integer| integer as f64))
-            .unwrap_or_default()
-    }
-
-    fn histogram(&mut self) -> PointValue {
-        PointValue::Histogram {
-            count: self.count,
-            sum: self.sum,
-            buckets: std::mem::take(&mut self.bucket_counts),
-            bounds: std::mem::take(&mut self.explicit_bounds),
-        }
-    }
-}
-
-impl Data {
-    fn points(self) -> Vec<(Point, PointValue)> {
-        let (points, value): (Points, fn(&mut Point, bool, bool) -> PointValue) = match self {
-            Self::Gauge(points) => (points, |point, _, _| PointValue::Gauge(point.number())),
-            Self::Sum(points) => (points, |point, monotonic, cumulative| PointValue::Sum {
-                total: point.number(),
-                monotonic,
-                cumulative,
-            }),
-            Self::Histogram(points) | Self::ExponentialHistogram(points) => {
-                (points, |point, _, _| point.histogram())
-            }
-        };
-        let (monotonic, cumulative) = (points.is_monotonic, points.aggregation_temporality == 2);
-        let with_value = |mut point: Point| {
-            let value = value(&mut point, monotonic, cumulative);
-            (point, value)
-        };
-        points.data_points.into_iter().map(with_value).collect()
-    }
 }

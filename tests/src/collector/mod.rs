@@ -2,6 +2,7 @@
 
 mod build;
 mod exported;
+mod metrics;
 mod values;
 
 use std::fs;
@@ -10,7 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use build::{Binary, VERSION};
-pub use exported::{LogRecord, MetricPoint, PointValue, Span};
+pub use exported::{LogRecord, Span, SpanEvent, SpanLink, SpanStatus};
+pub use metrics::{MetricPoint, PointValue};
 pub use values::Attributes;
 
 use crate::ports::{self, Port};
@@ -146,16 +148,10 @@ impl Collector {
     /// [`Error`].
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.stop().await?;
-        let mut attempt = 1;
-        loop {
-            let run = self.folder.path().join(format!("run-{}", self.runs.len()));
-            self.process = launch(&self.binary, &run, [&self.grpc, &self.http, &self.health])?;
-            self.runs.push(run);
-            match self.answer().await {
-                Err(error) if port_is_taken(&error) && attempt < ATTEMPTS => attempt += 1,
-                outcome => return outcome,
-            }
-        }
+        let run = self.folder.path().join(format!("run-{}", self.runs.len()));
+        self.process = launch(&self.binary, &run, [&self.grpc, &self.http, &self.health])?;
+        self.runs.push(run);
+        self.answer().await
     }
 
     /// Every span received so far and written out, which takes about 50 ms.
@@ -171,7 +167,7 @@ impl Collector {
     /// # Errors
     /// [`Error::Files`], [`Error::Line`].
     pub fn metric_points(&self) -> Result<Vec<MetricPoint>, Error> {
-        self.read("metrics.jsonl", exported::metric_points)
+        self.read("metrics.jsonl", metrics::metric_points)
     }
 
     /// Every log record received so far.

@@ -17,16 +17,23 @@ struct KeyValue {
 
 /// Exactly one is set; none of them is a null.
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub(super) struct AnyValue {
-    string_value: Option<String>,
-    bool_value: Option<bool>,
-    #[serde(deserialize_with = "optional_integer")]
-    int_value: Option<i64>,
-    double_value: Option<f64>,
-    array_value: Option<ArrayValue>,
-    kvlist_value: Option<KeyValues>,
-    bytes_value: Option<String>,
+    #[serde(rename = "stringValue")]
+    text: Option<String>,
+    #[serde(rename = "boolValue")]
+    boolean: Option<bool>,
+    #[serde(rename = "intValue", deserialize_with = "optional_integer")]
+    integer: Option<i64>,
+    #[serde(rename = "doubleValue")]
+    double: Option<f64>,
+    #[serde(rename = "arrayValue")]
+    array: Option<ArrayValue>,
+    #[serde(rename = "kvlistValue")]
+    map: Option<KeyValues>,
+    /// In base 64.
+    #[serde(rename = "bytesValue")]
+    bytes: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,14 +52,14 @@ impl From<AnyValue> for Value {
     fn from(any: AnyValue) -> Self {
         let array = |array: ArrayValue| array.values.into_iter().map(Self::from).collect();
         let map = |map: KeyValues| map.values.into_iter().map(pair).collect();
-        any.string_value
-            .or(any.bytes_value)
+        any.text
+            .or(any.bytes)
             .map(Self::String)
-            .or(any.bool_value.map(Self::Bool))
-            .or(any.int_value.map(Self::from))
-            .or(any.double_value.map(Self::from))
-            .or(any.array_value.map(array))
-            .or(any.kvlist_value.map(map))
+            .or(any.boolean.map(Self::Bool))
+            .or(any.integer.map(Self::from))
+            .or(any.double.map(Self::from))
+            .or(any.array.map(array))
+            .or(any.map.map(map))
             .unwrap_or(Self::Null)
     }
 }

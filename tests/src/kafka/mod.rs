@@ -2,15 +2,20 @@
 
 mod access;
 mod broker;
+mod builder;
 mod clients;
+mod connect;
 mod distribution;
 mod properties;
+mod topics;
 
 use std::io;
 
 pub use access::{Operation, Resource};
-pub use broker::{Broker, BrokerBuilder};
+pub use broker::Broker;
+pub use builder::BrokerBuilder;
 pub use clients::Mechanism;
+pub use connect::{Refusal, RefusalKind, connect};
 pub use distribution::{Distribution, VERSION};
 
 pub(crate) use clients::plain as plain_client;
@@ -43,6 +48,15 @@ pub enum Error {
     /// The broker, or a tool of Kafka, did not do what it should.
     #[error("Apache Kafka does not do as it should")]
     Process(#[from] process::Error),
+    /// The broker ended instead of answering.
+    #[error("the broker ended at its start:\n{complaints}")]
+    Died {
+        /// The errors in its log, and their causes.
+        complaints: String,
+        /// How it ended.
+        #[source]
+        source: Box<process::Error>,
+    },
     /// A tool of Kafka failed.
     #[error("{tool} ended with {status}; it wrote:\n{output}")]
     Tooling {

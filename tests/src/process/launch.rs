@@ -97,12 +97,11 @@ impl Launch {
     }
 
     fn spawn(self) -> io::Result<Process> {
-        let (folder, scratch) = match self.output {
-            Some(folder) => (folder, None),
-            None => {
-                let scratch = Scratch::new("process")?;
-                (scratch.path().to_owned(), Some(scratch))
-            }
+        let (folder, scratch) = if let Some(folder) = self.output {
+            (folder, None)
+        } else {
+            let scratch = Scratch::new("process")?;
+            (scratch.path().to_owned(), Some(scratch))
         };
         let (stdout, stderr) = (folder.join("stdout.log"), folder.join("stderr.log"));
         let append = |path| OpenOptions::new().create(true).append(true).open(path);

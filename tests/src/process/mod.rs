@@ -1,5 +1,6 @@
 //! Child processes that write to files, can be asked how they are, and die with their test.
 
+mod error;
 mod launch;
 mod spawner;
 mod workspace;
@@ -10,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
 
+pub use error::Error;
 pub use launch::Launch;
+pub use rustix::process::Signal;
 pub use workspace::{BuildError, Program};
 
 use crate::http::{self, Response};
@@ -44,64 +47,6 @@ pub struct Exit {
     pub stdout: String,
     /// All of standard error.
     pub stderr: String,
-}
-
-/// What can go wrong with a child process.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It did not start.
-    #[error("{name} cannot be started")]
-    Start {
-        /// What it is called.
-        name: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A signal could not be sent or its state not be read.
-    #[error("{name} cannot be reached")]
-    Reach {
-        /// What it is called.
-        name: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A file of its output could not be read.
-    #[error("{}: the output cannot be read", .path.display())]
-    Output {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// It ended while something else was expected of it.
-    #[error("{name} ended with {status} while waiting for {what}; it wrote:\n{output}")]
-    Ended {
-        /// What it is called.
-        name: String,
-        /// How it ended.
-        status: ExitStatus,
-        /// What was awaited.
-        what: String,
-        /// The last lines that it wrote.
-        output: String,
-    },
-    /// It did not do in time what it should.
-    #[error("{name}: {what} not within {deadline:?}{detail}; it wrote:\n{output}")]
-    Deadline {
-        /// What it is called.
-        name: String,
-        /// What was awaited.
-        what: String,
-        /// For how long.
-        deadline: Duration,
-        /// What was seen instead; empty or `; last: …`.
-        detail: String,
-        /// The last lines that it wrote.
-        output: String,
-    },
 }
 
 impl Process {

@@ -54,3 +54,54 @@ pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
     orders.send((command, answer)).map_err(|_| gone())?;
     child.recv().map_err(|_| gone())?
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::process::Launch;
+    use crate::wait::eventually;
+
+    /// The part of the test below that is killed: it starts a child from a thread that ends, tells its id, and waits.
+    #[test]
+    #[ignore = "runs in a process of its own, started by another test"]
+    fn owner_of_a_child() {
+        let start = || Launch::new("child", "sleep").arg("600").start().unwrap();
+        let child = std::thread::spawn(start).join().unwrap();
+        println!("child {}", child.id());
+        std::thread::sleep(Duration::from_mins(1));
+    }
+
+    /// Whether a process runs: one that is dead but not yet collected does not.
+    fn runs(id: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| !state.starts_with('Z'))
+    }
+
+    #[tokio::test]
+    async fn a_child_dies_with_its_owner_but_not_with_the_thread_that_started_it() {
+        if !*TIED {
+            return;
+        }
+        let mut owner = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "process::spawner::tests::owner_of_a_child"])
+            .args(["--ignored", "--nocapture"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(owner.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
+        let id = lines
+            .find_map(|line| Some(line.split_once("child ")?.1.to_owned()))
+            .unwrap();
+        assert!(runs(&id));
+        owner.kill().unwrap();
+        owner.wait().unwrap();
+        let soon = Duration::from_secs(30);
+        eventually(soon, "the child's end", async || (!runs(&id)).then_some(())).await;
+    }
+}

@@ -78,7 +78,6 @@ impl Program {
                     found: found(),
                 });
         }
-        static BUILT: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
         let programs = BUILT
             .get_or_try_init(async || {
                 tokio::task::spawn_blocking(build)
@@ -102,6 +101,9 @@ impl Program {
             })
     }
 }
+
+/// What was built in this test process.
+static BUILT: OnceCell<BTreeMap<String, PathBuf>> = OnceCell::const_new();
 
 /// Builds the packages and gives their programs by name.
 fn build() -> Result<BTreeMap<String, PathBuf>, BuildError> {
