@@ -39,8 +39,18 @@ pub(crate) fn run(options: &Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let folders = if options.recursive { Folders::Recursive } else { Folders::Flat };
+    let folders = if options.recursive {
+        Folders::Recursive
+    } else {
+        Folders::Flat
+    };
     let report = validate_files(&options.filenames, folders, &schemas);
+    let found = report.objects.len() + report.skipped.len() + report.violations.len();
+    if found == 0 {
+        let hint = if options.recursive { "" } else { "; -R looks into their folders too" };
+        eprintln!("error: there is no manifest in what was given{hint}");
+        return ExitCode::FAILURE;
+    }
     match options.output {
         Output::Text => print_text(&report),
         Output::Json => match serde_json::to_string_pretty(&report) {
@@ -51,7 +61,11 @@ pub(crate) fn run(options: &Options) -> ExitCode {
             }
         },
     }
-    if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn print_text(report: &Report) {
@@ -61,7 +75,12 @@ fn print_text(report: &Report) {
     for note in &report.notes {
         eprintln!("note: {note}");
     }
-    let Report { objects, skipped, violations, .. } = report;
+    let Report {
+        objects,
+        skipped,
+        violations,
+        ..
+    } = report;
     let other = match skipped.len() {
         0 => String::new(),
         count => format!(", {count} of other groups skipped"),
@@ -69,6 +88,10 @@ fn print_text(report: &Report) {
     if violations.is_empty() {
         println!("{} valid{other}", objects.len());
     } else {
-        println!("{} valid, {} violations{other}", objects.len(), violations.len());
+        println!(
+            "{} valid, {} violations{other}",
+            objects.len(),
+            violations.len()
+        );
     }
 }

@@ -24,13 +24,50 @@ use crate::{BackendFaults, CommonSpec, Connection, ResourceStatus};
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "App", type_ = "string", json_path = ".spec.app", description = "What it serves"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether it runs as declared"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is ready or not"),
-    printcolumn(name = "Requests", type_ = "integer", json_path = ".status.observed.events", description = "Requests answered"),
-    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.observed.failed", description = "Failed for real", priority = 1),
-    printcolumn(name = "Error-Rate", type_ = "number", json_path = ".spec.errorRate", description = "Declared share of injected errors", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since it was created")
+    printcolumn(
+        name = "App",
+        type_ = "string",
+        json_path = ".spec.app",
+        description = "What it serves"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it runs as declared"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Requests",
+        type_ = "integer",
+        json_path = ".status.observed.events",
+        description = "Requests answered"
+    ),
+    printcolumn(
+        name = "Failed",
+        type_ = "integer",
+        json_path = ".status.observed.failed",
+        description = "Failed for real",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Error-Rate",
+        type_ = "number",
+        json_path = ".spec.errorRate",
+        description = "Declared share of injected errors",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since it was created"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.storage) || !has(self.database)")
@@ -58,7 +95,10 @@ pub struct BackendSpec {
     /// Failures made on purpose, besides errorRate, live tunable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<BackendFaults>,
-    #[allow(missing_docs, reason = "a doc comment here would become the description of the whole spec")]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become the description of the whole spec"
+    )]
     #[serde(flatten)]
     pub common: CommonSpec,
 }
@@ -80,7 +120,10 @@ pub enum BackendApp {
 #[serde(rename_all = "camelCase")]
 pub struct Storage {
     /// Size of the volume, such as 1Gi.
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"))]
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
+    )]
     pub size: String,
     /// Storage class of the volume. Default: the cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

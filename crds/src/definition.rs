@@ -41,16 +41,24 @@ pub enum DefinitionError {
 /// # Errors
 /// When a schema does not serialize, which a test excludes.
 pub fn definitions() -> Result<Vec<CustomResourceDefinition>, DefinitionError> {
-    [OrderProducer::crd(), StreamConsumer::crd(), Worker::crd(), Backend::crd()]
-        .into_iter()
-        .map(|definition| {
-            let kind = definition.spec.names.kind.clone();
-            let json_error = |source| DefinitionError::Json { kind: kind.clone(), source };
-            let mut value = serde_json::to_value(definition).map_err(json_error)?;
-            tidy(&mut value);
-            serde_json::from_value(value).map_err(json_error)
-        })
-        .collect()
+    [
+        OrderProducer::crd(),
+        StreamConsumer::crd(),
+        Worker::crd(),
+        Backend::crd(),
+    ]
+    .into_iter()
+    .map(|definition| {
+        let kind = definition.spec.names.kind.clone();
+        let json_error = |source| DefinitionError::Json {
+            kind: kind.clone(),
+            source,
+        };
+        let mut value = serde_json::to_value(definition).map_err(json_error)?;
+        tidy(&mut value);
+        serde_json::from_value(value).map_err(json_error)
+    })
+    .collect()
 }
 
 /// One definition as the YAML file that stands in the repository.
@@ -78,7 +86,9 @@ fn tidy(value: &mut Value) {
                 choices.retain(|choice| !choice.is_null());
             }
             if let Some(Value::String(description)) = map.get_mut("description") {
-                let paragraphs = description.split("\n\n").map(|text| text.replace('\n', " "));
+                let paragraphs = description
+                    .split("\n\n")
+                    .map(|text| text.replace('\n', " "));
                 *description = paragraphs.collect::<Vec<_>>().join("\n\n");
             }
             map.values_mut().for_each(tidy);
@@ -105,7 +115,10 @@ mod tests {
                 stands == definition_yaml(&definition).unwrap(),
                 "crds/{name} is not what the types say: run `make generate`"
             );
-            assert!(stands.len() < APPLY_LIMIT, "crds/{name} is too large for kubectl apply");
+            assert!(
+                stands.len() < APPLY_LIMIT,
+                "crds/{name} is too large for kubectl apply"
+            );
         }
     }
 

@@ -81,7 +81,10 @@ fn properties_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     });
     // The rule is built from constants and serializes; an empty list would fail the rules table.
     if let Ok(rule) = serde_json::to_value(properties_rule()) {
-        schema.insert("x-kubernetes-validations".to_owned(), serde_json::json!([rule]));
+        schema.insert(
+            "x-kubernetes-validations".to_owned(),
+            serde_json::json!([rule]),
+        );
     }
     schema
 }

@@ -3,6 +3,14 @@
 //! Four kinds say what a workload does: [`OrderProducer`], [`StreamConsumer`], [`Worker`] and [`Backend`]. Every rule of
 //! a field stands in the schema (bounds, patterns, CEL), so that an API server, the command line and this crate's own
 //! types agree; `cargo run -p ordermill-crds --bin generate-crds` writes the definitions beside this crate's sources.
+#![allow(
+    clippy::doc_markdown,
+    reason = "comments of fields are the descriptions that kubectl explain shows, where backticks are noise"
+)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "columns of a resource share values such as their type"
+)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod backend;
@@ -40,6 +48,7 @@ pub use stream_consumer::{
 };
 pub use telemetry::{ConsumerParent, LogFormat, LogLevel, OtlpProtocol, Telemetry};
 pub use worker::{
-    DataCleanupOptions, LoyaltyExpiryOptions, OrderManagementOptions, Worker, WorkerSpec, WorkerTask,
+    DataCleanupOptions, LoyaltyExpiryOptions, OrderManagementOptions, Worker, WorkerSpec,
+    WorkerTask,
 };
 pub use workload::Workload;

@@ -25,13 +25,50 @@ use crate::{CommonSpec, ProducerFaults, ResourceStatus, Topic};
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "Model", type_ = "string", json_path = ".spec.model", description = "What it sends"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether it runs as declared"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is ready or not"),
-    printcolumn(name = "Rate", type_ = "string", json_path = ".status.observed.ratePerSecond", description = "Events per second"),
-    printcolumn(name = "Events", type_ = "integer", json_path = ".status.observed.events", description = "Events sent", priority = 1),
-    printcolumn(name = "Error-Rate", type_ = "number", json_path = ".spec.errorRate", description = "Declared share of injected errors", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since it was created")
+    printcolumn(
+        name = "Model",
+        type_ = "string",
+        json_path = ".spec.model",
+        description = "What it sends"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it runs as declared"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Rate",
+        type_ = "string",
+        json_path = ".status.observed.ratePerSecond",
+        description = "Events per second"
+    ),
+    printcolumn(
+        name = "Events",
+        type_ = "integer",
+        json_path = ".status.observed.events",
+        description = "Events sent",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Error-Rate",
+        type_ = "number",
+        json_path = ".spec.errorRate",
+        description = "Declared share of injected errors",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since it was created"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.interval), has(self.rate), has(self.stages)].filter(given, given).size() <= 1")
@@ -101,7 +138,10 @@ pub struct OrderProducerSpec {
     /// Failures made on purpose, besides errorRate, live tunable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<ProducerFaults>,
-    #[allow(missing_docs, reason = "a doc comment here would become the description of the whole spec")]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become the description of the whole spec"
+    )]
     #[serde(flatten)]
     pub common: CommonSpec,
 }

@@ -26,13 +26,50 @@ use crate::{Backends, CommonSpec, Connection, ConsumerFaults, ResourceStatus, To
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "Handler", type_ = "string", json_path = ".spec.handler", description = "What it does with messages"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether it runs as declared"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is ready or not"),
-    printcolumn(name = "Lag", type_ = "integer", json_path = ".status.observed.lag", description = "Messages still to handle"),
-    printcolumn(name = "Events", type_ = "integer", json_path = ".status.observed.events", description = "Messages handled", priority = 1),
-    printcolumn(name = "Error-Rate", type_ = "number", json_path = ".spec.errorRate", description = "Declared share of injected errors", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since it was created")
+    printcolumn(
+        name = "Handler",
+        type_ = "string",
+        json_path = ".spec.handler",
+        description = "What it does with messages"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it runs as declared"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Lag",
+        type_ = "integer",
+        json_path = ".status.observed.lag",
+        description = "Messages still to handle"
+    ),
+    printcolumn(
+        name = "Events",
+        type_ = "integer",
+        json_path = ".status.observed.events",
+        description = "Messages handled",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Error-Rate",
+        type_ = "number",
+        json_path = ".spec.errorRate",
+        description = "Declared share of injected errors",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since it was created"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.output) || self.handler == 'Inventory'")
@@ -94,7 +131,10 @@ pub struct StreamConsumerSpec {
     /// Failures made on purpose, besides errorRate, live tunable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<ConsumerFaults>,
-    #[allow(missing_docs, reason = "a doc comment here would become the description of the whole spec")]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become the description of the whole spec"
+    )]
     #[serde(flatten)]
     pub common: CommonSpec,
 }

@@ -24,13 +24,50 @@ use crate::{BackendFaults, Backends, CommonSpec, Connection, ResourceStatus};
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "Task", type_ = "string", json_path = ".spec.task", description = "What it does"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status", description = "Whether it runs as declared"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is ready or not"),
-    printcolumn(name = "Jobs", type_ = "integer", json_path = ".status.observed.events", description = "Orders moved or jobs run"),
-    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.observed.failed", description = "Failed for real", priority = 1),
-    printcolumn(name = "Error-Rate", type_ = "number", json_path = ".spec.errorRate", description = "Declared share of injected errors", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp", description = "Time since it was created")
+    printcolumn(
+        name = "Task",
+        type_ = "string",
+        json_path = ".spec.task",
+        description = "What it does"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "Whether it runs as declared"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why it is ready or not"
+    ),
+    printcolumn(
+        name = "Jobs",
+        type_ = "integer",
+        json_path = ".status.observed.events",
+        description = "Orders moved or jobs run"
+    ),
+    printcolumn(
+        name = "Failed",
+        type_ = "integer",
+        json_path = ".status.observed.failed",
+        description = "Failed for real",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Error-Rate",
+        type_ = "number",
+        json_path = ".spec.errorRate",
+        description = "Declared share of injected errors",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Time since it was created"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.orderManagement) || self.task == 'OrderManagement'")
@@ -80,7 +117,10 @@ pub struct WorkerSpec {
     /// Failures made on purpose, besides errorRate, live tunable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults: Option<BackendFaults>,
-    #[allow(missing_docs, reason = "a doc comment here would become the description of the whole spec")]
+    #[allow(
+        missing_docs,
+        reason = "a doc comment here would become the description of the whole spec"
+    )]
     #[serde(flatten)]
     pub common: CommonSpec,
 }

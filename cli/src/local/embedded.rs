@@ -25,7 +25,11 @@ impl EmbeddedKafka {
         let bootstrap_servers = address
             .parse()
             .map_err(|_| KafkaError::ClientCreation(format!("unusable address {address}")))?;
-        Ok(Self { cluster, bootstrap_servers, topics: BTreeSet::new() })
+        Ok(Self {
+            cluster,
+            bootstrap_servers,
+            topics: BTreeSet::new(),
+        })
     }
 
     pub(super) fn bootstrap_servers(&self) -> &BootstrapServers {
@@ -41,7 +45,10 @@ impl EmbeddedKafka {
         let partitions = topic.partitions.unwrap_or(PARTITIONS);
         match self.cluster.create_topic(name, partitions, 1) {
             Ok(()) if topic.config.is_empty() => {}
-            Ok(()) => tracing::warn!(topic = name, "the embedded Kafka has no topic configuration"),
+            Ok(()) => tracing::warn!(
+                topic = name,
+                "the embedded Kafka has no topic configuration"
+            ),
             Err(error) => tracing::error!(topic = name, "the topic cannot be created: {error}"),
         }
     }

@@ -28,7 +28,10 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Manifests, Failure> {
     let objects = report.objects.into_iter().map(|manifest| {
         let key = ResourceKey {
             kind: manifest.kind.clone(),
-            namespace: manifest.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+            namespace: manifest
+                .namespace
+                .clone()
+                .unwrap_or_else(|| "default".to_owned()),
             name: manifest.name.clone(),
         };
         (key, manifest)
@@ -61,7 +64,9 @@ pub(super) fn folders(paths: &[PathBuf]) -> BTreeSet<PathBuf> {
         if path.is_dir() {
             return path.clone();
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         parent.unwrap_or(Path::new(".")).to_owned()
     };
     paths.iter().map(folder_of).collect()
@@ -85,19 +90,30 @@ mod tests {
     #[test]
     fn a_resource_is_gone_only_where_its_file_is_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), "a.yaml", &(producer("one") + &producer("two")));
+        write(
+            folder.path(),
+            "a.yaml",
+            &(producer("one") + &producer("two")),
+        );
         write(folder.path(), "b.yaml", &producer("three"));
         let paths = [folder.path().to_owned()];
         let before = load(&paths).unwrap();
         assert_eq!(before.objects.len(), 3);
-        let running = || before.objects.iter().map(|(key, it)| (key, it.file.as_str()));
+        let running = || {
+            before
+                .objects
+                .iter()
+                .map(|(key, it)| (key, it.file.as_str()))
+        };
 
         write(folder.path(), "a.yaml", &producer("two"));
         std::fs::remove_file(folder.path().join("b.yaml")).unwrap();
-        let names = |keys: Vec<ResourceKey>| -> Vec<_> {
-            keys.into_iter().map(|key| key.name).collect()
-        };
-        assert_eq!(names(load(&paths).unwrap().gone(running())), ["one", "three"]);
+        let names =
+            |keys: Vec<ResourceKey>| -> Vec<_> { keys.into_iter().map(|key| key.name).collect() };
+        assert_eq!(
+            names(load(&paths).unwrap().gone(running())),
+            ["one", "three"]
+        );
 
         write(folder.path(), "a.yaml", "kind: [");
         assert_eq!(names(load(&paths).unwrap().gone(running())), ["three"]);

@@ -9,14 +9,15 @@ mod supervisor;
 mod table;
 mod tail;
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ordermill_config::{EnvironmentErrors, KafkaConnection, kafka_from_environment};
+use ordermill_config::{
+    EnvironmentErrors, KafkaConnection, kafka_from_environment, process_variables,
+};
 use ordermill_crds::validate::SchemasError;
 use ordermill_crds::values::{BootstrapServers, TelemetryEndpoint};
 use ordermill_crds::{LogFormat, LogLevel};
@@ -34,7 +35,7 @@ pub(crate) struct Options {
     /// Files and folders with manifests, followed while they are edited.
     #[arg(short, long = "filename", default_value = "examples", num_args = 1.., value_name = "PATH")]
     filenames: Vec<PathBuf>,
-    /// Addresses of a Kafka to use instead of the embedded one; KAFKA_TLS_* and KAFKA_SASL_* variables give its security.
+    /// Addresses of a Kafka to use instead of the embedded one; `KAFKA_TLS`_* and `KAFKA_SASL`_* variables give its security.
     #[arg(long, value_name = "HOST:PORT")]
     kafka: Option<BootstrapServers>,
     /// End after this time, such as 20s or 5m. Default: when everything is done, or at Ctrl-C.
@@ -43,7 +44,7 @@ pub(crate) struct Options {
     /// How to show what happens. Default: table on a terminal, else plain.
     #[arg(short, long, value_enum)]
     output: Option<Output>,
-    /// Send telemetry to this OTLP endpoint, such as http://localhost:4317. The manifests' own endpoints are a cluster's.
+    /// Send telemetry to this OTLP endpoint, such as <http://localhost:4317>. The manifests' own endpoints are a cluster's.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<TelemetryEndpoint>,
     /// Names this run: bounded producers of a later run of the same name go on where they were.
@@ -90,7 +91,9 @@ enum Failure {
 
 /// Runs the order system; exit code 0 where it ended as asked.
 pub(crate) fn run(options: Options) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let result = runtime.map_err(Failure::Runtime).and_then(|runtime| {
         let result = runtime.block_on(run_async(options));
         // Calls to Kafka that do not come back must not hold up the end.
@@ -108,7 +111,11 @@ pub(crate) fn run(options: Options) -> ExitCode {
 
 async fn run_async(options: Options) -> Result<(), Failure> {
     let terminal = std::io::stdout().is_terminal();
-    let default_output = if terminal { Output::Table } else { Output::Plain };
+    let default_output = if terminal {
+        Output::Table
+    } else {
+        Output::Plain
+    };
     let output = options.output.unwrap_or(default_output);
     let manifests = manifests::load(&options.filenames)?;
     if !manifests.violations.is_empty() {
@@ -136,7 +143,9 @@ async fn run_async(options: Options) -> Result<(), Failure> {
         paths: options.filenames,
         connection,
         otlp_endpoint: options.otlp_endpoint,
-        run: options.run.unwrap_or_else(ordermill_runtime::Instance::unique),
+        run: options
+            .run
+            .unwrap_or_else(ordermill_runtime::Instance::unique),
     };
     let mut supervisor = Supervisor::new(settings, embedded);
     supervisor.apply(manifests);
@@ -159,7 +168,11 @@ async fn run_async(options: Options) -> Result<(), Failure> {
         }
         Output::Table | Output::Plain => plain::print_summary(&summary),
     }
-    if undelivered > 0 { Err(Failure::Undelivered(undelivered)) } else { Ok(()) }
+    if undelivered > 0 {
+        Err(Failure::Undelivered(undelivered))
+    } else {
+        Ok(())
+    }
 }
 
 /// The Kafka to use: the given one, or one inside this process.
@@ -171,8 +184,8 @@ fn kafka(
         let connection = KafkaConnection::plain(embedded.bootstrap_servers().clone());
         return Ok((Some(embedded), connection));
     };
-    let variables: BTreeMap<_, _> = std::env::vars().collect();
-    let connection = kafka_from_environment(servers, &variables).map_err(Failure::Environment)?;
+    let connection =
+        kafka_from_environment(servers, &process_variables()).map_err(Failure::Environment)?;
     Ok((None, connection))
 }
 

@@ -22,7 +22,10 @@ pub(super) async fn show(
     let mut next = Instant::now() + Duration::from_secs(1);
     while supervisor.step(cancelled, end).await {
         if Instant::now() >= next {
-            supervisor.reports().iter().for_each(|report| println!("{}", line(report)));
+            supervisor
+                .reports()
+                .iter()
+                .for_each(|report| println!("{}", line(report)));
             next += EVERY;
         }
     }
@@ -37,24 +40,42 @@ pub(super) fn print_summary(summary: &Summary) {
 }
 
 fn line(report: &ResourceReport) -> String {
-    let ResourceReport { kind, name, generation, state, observed, .. } = report;
+    let ResourceReport {
+        kind,
+        name,
+        generation,
+        state,
+        observed,
+        ..
+    } = report;
     let count = |value: Option<i64>| value.unwrap_or_default();
     let mut line = format!(
         "{kind}/{name} {state} generation={generation} planned={} observed={} sent={} injected={} failed={}",
         rate(report.planned_rate_per_second),
-        observed.rate_per_second.as_deref().map_or("-".to_owned(), |rate| format!("{rate}/s")),
+        observed
+            .rate_per_second
+            .as_deref()
+            .map_or("-".to_owned(), |rate| format!("{rate}/s")),
         count(observed.events),
         count(observed.injected),
         count(observed.failed),
     );
-    if let Some(lateness) = report.lateness_seconds {
-        line += &format!(" lateness={}", duration(lateness).replace(' ', ""));
-    }
-    if let Some(reason) = &report.reason {
-        line += &format!(" reason={reason}");
-    }
-    if let Some(message) = &report.message {
-        line += &format!(" ({message})");
+    let details = [
+        report
+            .lateness_seconds
+            .map(|lateness| format!("lateness={}", duration(lateness).replace(' ', ""))),
+        report
+            .reason
+            .as_ref()
+            .map(|reason| format!("reason={reason}")),
+        report
+            .message
+            .as_ref()
+            .map(|message| format!("({message})")),
+    ];
+    for detail in details.into_iter().flatten() {
+        line.push(' ');
+        line.push_str(&detail);
     }
     line
 }

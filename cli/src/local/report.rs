@@ -32,27 +32,22 @@ pub(super) struct ResourceReport {
     pub observed: Observed,
 }
 
-/// Sums the reports of a resource's instances; `None` for none.
-pub(super) fn sum(reports: &[StateReport]) -> Option<ResourceReport> {
-    let first = reports.first()?;
+/// Sums the reports of a resource's instances; `None` for none. What `former` instances, which are ending or have ended,
+/// counted still counts.
+pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<ResourceReport> {
+    let first = instances.first()?;
     // The resource is as far as its slowest instance, and in trouble with any.
-    let generation = reports.iter().map(|report| report.generation).min()?;
-    let telling = reports
+    let generation = instances.iter().map(|report| report.generation).min()?;
+    let telling = instances
         .iter()
         .find(|report| report.state == Phase::Waiting)
-        .or_else(|| reports.iter().find(|report| report.state != Phase::Completed))
+        .or_else(|| {
+            instances
+                .iter()
+                .find(|report| report.state != Phase::Completed)
+        })
         .unwrap_or(first);
-    let total = |field: fn(&Observed) -> Option<i64>| {
-        reports
-            .iter()
-            .filter_map(|report| field(&report.observed))
-            .reduce(|left, right| left.saturating_add(right))
-    };
-    let rates = reports
-        .iter()
-        .filter_map(|report| report.observed.rate_per_second.as_deref()?.parse::<f64>().ok());
-    let rate = rates.reduce(|left, right| left + right);
-    let lateness = reports.iter().filter_map(|report| report.lateness_seconds);
+    let lateness = instances.iter().filter_map(|report| report.lateness_seconds);
     Some(ResourceReport {
         kind: first.kind.clone(),
         namespace: first.namespace.clone(),
@@ -61,26 +56,49 @@ pub(super) fn sum(reports: &[StateReport]) -> Option<ResourceReport> {
         state: format!("{:?}", telling.state),
         reason: telling.reason.clone(),
         message: telling.message.clone(),
-        planned_rate_per_second: reports.iter().map(|it| it.planned_rate_per_second).sum(),
+        planned_rate_per_second: instances
+            .iter()
+            .map(|it| it.planned_rate_per_second)
+            .sum(),
         lateness_seconds: lateness.reduce(f64::max),
-        observed: Observed {
-            events: total(|it| it.events),
-            injected: total(|it| it.injected),
-            failed: total(|it| it.failed),
-            retried: total(|it| it.retried),
-            dead_lettered: total(|it| it.dead_lettered),
-            lag: total(|it| it.lag),
-            members: total(|it| it.members),
-            since: reports.iter().filter_map(|it| it.observed.since.clone()).min(),
-            rate_per_second: rate.map(|rate| format!("{rate:.1}")),
-            as_of: reports.iter().filter_map(|it| it.observed.as_of.clone()).max(),
-        },
+        observed: observed(instances, former),
     })
+}
+
+/// The counts of all instances, and the rate of those that are not former.
+pub(super) fn observed(instances: &[StateReport], former: &[StateReport]) -> Observed {
+    let all = || instances.iter().chain(former).map(|it| &it.observed);
+    let total = |field: fn(&Observed) -> Option<i64>| {
+        all()
+            .filter_map(field)
+            .reduce(i64::saturating_add)
+    };
+    let rates = instances.iter().filter_map(|report| {
+        let rate = report.observed.rate_per_second.as_deref()?;
+        rate.parse::<f64>().ok()
+    });
+    let rate = rates.reduce(|left, right| left + right);
+    Observed {
+        events: total(|it| it.events),
+        injected: total(|it| it.injected),
+        failed: total(|it| it.failed),
+        retried: total(|it| it.retried),
+        dead_lettered: total(|it| it.dead_lettered),
+        lag: total(|it| it.lag),
+        members: total(|it| it.members),
+        since: all().filter_map(|it| it.since.clone()).min(),
+        rate_per_second: rate.map(|rate| format!("{rate:.1}")),
+        as_of: all().filter_map(|it| it.as_of.clone()).max(),
+    }
 }
 
 /// A duration in seconds as a person reads it.
 pub(super) fn duration(seconds: f64) -> String {
-    if seconds < 1.0 { format!("{:.1} ms", seconds * 1e3) } else { format!("{seconds:.1} s") }
+    if seconds < 1.0 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.1} s")
+    }
 }
 
 /// A rate as a person reads it: `12.0/s`, or `1.0/min` where a second is too short to tell.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::manifests::ResourceKey;
-use super::report::{ResourceReport, sum};
+use super::report::{ResourceReport, observed, sum};
 
 /// What a resource asks for, as far as this machine can run it.
 pub(super) enum Wanted {
@@ -58,7 +58,11 @@ pub(super) fn wanted(
         Err(error) => return Wanted::NotHere(format!("it cannot be read: {error}")),
     };
     let spec = producer.spec;
-    if spec.drink_order.as_ref().is_some_and(|options| options.backend.is_some()) {
+    if spec
+        .drink_order
+        .as_ref()
+        .is_some_and(|options| options.backend.is_some())
+    {
         return Wanted::NotHere("drinkOrder.backend cannot run locally yet".to_owned());
     }
     let telemetry = spec.common.telemetry.clone().unwrap_or_default();
@@ -117,8 +121,8 @@ pub(super) struct Resource {
     not_here: Option<String>,
     created: Instant,
     expires_after: Option<Duration>,
-    /// Instances that are ending.
-    ending: Vec<Running>,
+    /// Instances that were replaced or are too many: they are ending or have ended.
+    former: Vec<Running>,
 }
 
 impl Resource {
@@ -133,7 +137,7 @@ impl Resource {
             not_here: None,
             created: Instant::now(),
             expires_after: None,
-            ending: Vec::new(),
+            former: Vec::new(),
         }
     }
 
@@ -148,15 +152,22 @@ impl Resource {
             Wanted::Producer(wanted) => wanted,
             Wanted::NotHere(why) => {
                 self.end_from(0);
-                self.generation += 1;
                 self.documents = None;
-                self.not_here = Some(why);
+                if self.not_here.as_ref() != Some(&why) {
+                    self.generation += 1;
+                    self.not_here = Some(why);
+                }
                 return Ok(());
             }
         };
-        let WantedProducer { documents, replicas, expires_after } = *wanted;
+        let WantedProducer {
+            mut documents,
+            replicas,
+            expires_after,
+        } = *wanted;
         self.not_here = None;
         self.expires_after = expires_after;
+        documents.tuning.tuning.paused |= self.is_over();
         let same_workload = self
             .documents
             .as_ref()
@@ -177,7 +188,10 @@ impl Resource {
             }
         } else {
             if self.documents.is_some() {
-                tracing::info!(name = self.key.name, "the edit cannot be taken live: the instances are replaced");
+                tracing::info!(
+                    name = self.key.name,
+                    "the edit cannot be taken live: the instances are replaced"
+                );
             }
             self.end_from(0);
             self.tuning = Some(TuningHandle::new(documents.tuning.clone()));
@@ -206,30 +220,44 @@ impl Resource {
         let first = first.min(self.instances.len());
         for instance in self.instances.drain(first..) {
             instance.workload.cancelled.cancel();
-            self.ending.push(instance);
+            self.former.push(instance);
         }
+    }
+
+    /// Whether its time is over.
+    fn is_over(&self) -> bool {
+        self.expires_after
+            .is_some_and(|after| self.created.elapsed() >= after)
     }
 
     /// Pauses a resource whose time is over.
     pub(super) fn expire(&mut self) {
-        let over = self.expires_after.is_some_and(|after| self.created.elapsed() >= after);
-        let (Some(tuning), true) = (&self.tuning, over) else {
+        let over = self.is_over();
+        let (Some(documents), Some(tuning), true) = (&mut self.documents, &self.tuning, over)
+        else {
             return;
         };
-        let mut document = (*tuning.current()).clone();
+        let document = &mut documents.tuning;
         if !document.tuning.paused {
             document.tuning.paused = true;
-            document.generation += 1;
+            document.generation = self.generation + 1;
             self.generation = document.generation;
-            tracing::info!(name = self.key.name, "expiresAfter has passed: the resource is paused");
-            _ = tuning.offer(document);
+            tracing::info!(
+                name = self.key.name,
+                "expiresAfter has passed: the resource is paused"
+            );
+            // The generation only grows, and the uid is this run's.
+            _ = tuning.offer(document.clone());
         }
     }
 
     /// Whether all that it was to do is done.
     pub(super) fn is_completed(&self) -> bool {
         !self.instances.is_empty()
-            && self.instances.iter().all(|it| it.workload.state.phase() == Phase::Completed)
+            && self
+                .instances
+                .iter()
+                .all(|it| it.workload.state.phase() == Phase::Completed)
     }
 
     /// Whether it can run here at all.
@@ -239,16 +267,20 @@ impl Resource {
 
     /// Asks every instance to end.
     pub(super) fn cancel(&mut self) {
-        self.end_from(0);
+        for instance in &self.instances {
+            instance.workload.cancelled.cancel();
+        }
     }
 
     /// Waits until every instance that was asked to end has ended; returns the records that were not delivered.
     pub(super) async fn ended(&mut self) -> usize {
         let mut undelivered = 0;
-        for instance in &mut self.ending {
+        for instance in self.instances.iter_mut().chain(&mut self.former) {
             match (&mut instance.task).await {
                 Ok(records) => undelivered += records,
-                Err(error) => tracing::error!(name = self.key.name, "an instance broke down: {error}"),
+                Err(error) => {
+                    tracing::error!(name = self.key.name, "an instance broke down: {error}");
+                }
             }
         }
         undelivered
@@ -256,19 +288,29 @@ impl Resource {
 
     /// What is shown of it.
     pub(super) fn report(&self) -> ResourceReport {
-        let shown = if self.instances.is_empty() { &self.ending } else { &self.instances };
-        let reports: Vec<StateReport> = shown.iter().map(|it| it.workload.state.report()).collect();
-        sum(&reports).unwrap_or_else(|| ResourceReport {
+        let reports = |running: &[Running]| -> Vec<StateReport> {
+            running
+                .iter()
+                .map(|it| it.workload.state.report())
+                .collect()
+        };
+        let (instances, former) = (reports(&self.instances), reports(&self.former));
+        let state = if self.runs() {
+            "ScaledToZero"
+        } else {
+            "NotRunnable"
+        };
+        sum(&instances, &former).unwrap_or_else(|| ResourceReport {
             kind: self.key.kind.clone(),
             namespace: self.key.namespace.clone(),
             name: self.key.name.clone(),
             generation: self.generation,
-            state: if self.runs() { "Scaled to zero" } else { "NotRunnable" }.to_owned(),
+            state: state.to_owned(),
             reason: None,
             message: self.not_here.clone(),
             planned_rate_per_second: 0.0,
             lateness_seconds: None,
-            observed: ordermill_crds::Observed::default(),
+            observed: observed(&[], &former),
         })
     }
 }

@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::REFRESH;
 use super::embedded::EmbeddedKafka;
 use super::manifests::{self, Manifests, ResourceKey};
 use super::report::{ResourceReport, Summary};
 use super::resource::{Resource, Surroundings, Wanted, wanted};
-use super::REFRESH;
 
 /// A file is read when it has not changed for this long, so that one being saved is not read half.
 const SETTLED: Duration = Duration::from_millis(60);
@@ -47,7 +47,9 @@ impl Supervisor {
         let changed = Arc::new(Notify::new());
         let watcher = watch(&settings.paths, &changed);
         if watcher.is_none() {
-            tracing::warn!("the system offers no file watch: edits of the manifests are not followed");
+            tracing::warn!(
+                "the system offers no file watch: edits of the manifests are not followed"
+            );
         }
         Self {
             settings,
@@ -64,7 +66,10 @@ impl Supervisor {
         for violation in &manifests.violations {
             tracing::error!("{violation}; what runs stays as it was");
         }
-        let running = self.resources.iter().map(|(key, it)| (key, it.file.as_str()));
+        let running = self
+            .resources
+            .iter()
+            .map(|(key, it)| (key, it.file.as_str()));
         for key in manifests.gone(running) {
             if let Some(mut resource) = self.resources.remove(&key) {
                 tracing::info!(name = key.name, "the manifest is gone: {} stops", key.kind);
@@ -132,7 +137,10 @@ impl Supervisor {
     }
 
     async fn reload(&mut self) {
-        while tokio::time::timeout(SETTLED, self.changed.notified()).await.is_ok() {}
+        while tokio::time::timeout(SETTLED, self.changed.notified())
+            .await
+            .is_ok()
+        {}
         match manifests::load(&self.settings.paths) {
             Ok(manifests) => self.apply(manifests),
             Err(error) => tracing::error!("{}; what runs stays as it was", full_error(&error)),
@@ -141,7 +149,11 @@ impl Supervisor {
 
     /// Whether every resource that can run has done all it was to do.
     fn is_completed(&self) -> bool {
-        let mut running = self.resources.values().filter(|resource| resource.runs()).peekable();
+        let mut running = self
+            .resources
+            .values()
+            .filter(|resource| resource.runs())
+            .peekable();
         running.peek().is_some() && running.all(Resource::is_completed)
     }
 

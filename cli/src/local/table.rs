@@ -36,7 +36,11 @@ pub(super) async fn show(
     let tailing = CancellationToken::new();
     let _stop_tail = tailing.clone().drop_guard();
     let tail = Tail::start(supervisor.connection(), tailing);
-    let mut view = View { kafka: kafka.to_owned(), resources: supervisor.reports(), tail };
+    let mut view = View {
+        kafka: kafka.to_owned(),
+        resources: supervisor.reports(),
+        tail,
+    };
     let mut height = view.height();
     let mut screen = screen(height).map_err(Failure::Terminal)?;
     loop {
@@ -67,7 +71,9 @@ fn leave(screen: &mut Screen, top: u16) -> std::io::Result<()> {
 }
 
 fn screen(height: u16) -> std::io::Result<Screen> {
-    let options = TerminalOptions { viewport: Viewport::Inline(height) };
+    let options = TerminalOptions {
+        viewport: Viewport::Inline(height),
+    };
     Terminal::with_options(CrosstermBackend::new(stdout()), options)
 }
 
@@ -96,7 +102,9 @@ fn print_log(screen: &mut Screen, log: Option<&mut Receiver<LogLine>>) -> std::i
 fn insert(screen: &mut Screen, text: String, width: usize) -> std::io::Result<()> {
     let lines = u16::try_from(text.chars().count().div_ceil(width).max(1)).unwrap_or(1);
     screen.insert_before(lines, |buffer| {
-        Paragraph::new(text).wrap(Wrap { trim: false }).render(buffer.area, buffer);
+        Paragraph::new(text)
+            .wrap(Wrap { trim: false })
+            .render(buffer.area, buffer);
     })
 }
 
@@ -109,7 +117,11 @@ struct View {
 
 impl View {
     fn height(&self) -> u16 {
-        let troubles = self.resources.iter().filter(|it| it.message.is_some()).count();
+        let troubles = self
+            .resources
+            .iter()
+            .filter(|it| it.message.is_some())
+            .count();
         let topics = self.tail.newest().len();
         let lines = FRAME_LINES + self.resources.len() + troubles + topics;
         u16::try_from(lines.min(60)).unwrap_or(60)
@@ -164,14 +176,22 @@ fn row(report: &ResourceReport) -> Row<'static> {
         "Waiting" => Color::Red,
         _ => Color::Yellow,
     };
-    let state = report.reason.clone().unwrap_or_else(|| report.state.clone());
+    let state = report
+        .reason
+        .clone()
+        .unwrap_or_else(|| report.state.clone());
     Row::new([
         Span::from(report.kind.clone()),
         Span::from(report.name.clone()),
         Span::from(state).fg(color),
         Span::from(report.generation.to_string()),
         Span::from(rate(report.planned_rate_per_second)),
-        Span::from(observed.rate_per_second.clone().map_or("-".to_owned(), |rate| rate + "/s")),
+        Span::from(
+            observed
+                .rate_per_second
+                .clone()
+                .map_or("-".to_owned(), |rate| rate + "/s"),
+        ),
         Span::from(count(observed.events)),
         Span::from(count(observed.injected)),
         Span::from(count(observed.failed)),
@@ -182,5 +202,8 @@ fn row(report: &ResourceReport) -> Row<'static> {
 /// What keeps a resource from its work, in words.
 fn trouble(report: &ResourceReport) -> Option<Line<'static>> {
     let message = report.message.clone()?;
-    Some(Line::from(vec![Span::from(format!("{}: ", report.name)).bold(), message.red()]))
+    Some(Line::from(vec![
+        Span::from(format!("{}: ", report.name)).bold(),
+        message.red(),
+    ]))
 }

@@ -56,7 +56,10 @@ impl Tail {
 
     /// The newest record of each topic that had one.
     pub(super) fn newest(&self) -> BTreeMap<String, Newest> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn follow(&self, consumer: &BaseConsumer, cancelled: &CancellationToken) {
@@ -88,7 +91,11 @@ fn look(consumer: &BaseConsumer, known: &mut TopicPartitionList) {
         return;
     };
     let mut added = TopicPartitionList::new();
-    for topic in metadata.topics().iter().filter(|topic| !topic.name().starts_with("__")) {
+    for topic in metadata
+        .topics()
+        .iter()
+        .filter(|topic| !topic.name().starts_with("__"))
+    {
         for partition in topic.partitions() {
             if known.find_partition(topic.name(), partition.id()).is_none() {
                 known.add_partition(topic.name(), partition.id());

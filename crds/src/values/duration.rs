@@ -137,7 +137,11 @@ fn write_decimal(
     }
     let width = unit.ilog10() as usize;
     let fraction = format!("{rest:0width$}");
-    write!(formatter, "{whole}.{}{name}", fraction.trim_end_matches('0'))
+    write!(
+        formatter,
+        "{whole}.{}{name}",
+        fraction.trim_end_matches('0')
+    )
 }
 
 text_serde!(Duration);
@@ -249,7 +253,18 @@ mod tests {
 
     #[test]
     fn refuses_what_go_refuses_and_signs() {
-        for text in ["", "5", "s", "-1s", "1 s", "1.s", ".5s", "1d", "1s,", "300000000h"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "1 s",
+            "1.s",
+            ".5s",
+            "1d",
+            "1s,",
+            "300000000h",
+        ] {
             assert!(text.parse::<Duration>().is_err(), "{text}");
         }
     }
@@ -257,8 +272,14 @@ mod tests {
     #[test]
     fn the_parser_and_the_schema_pattern_agree() {
         let pattern = regex::Regex::new(PATTERN).unwrap();
-        for text in ["1s", "1.5h2m", "", "5", "1.s", "1µs", "1S", "1h ", "0.0001ns"] {
-            assert_eq!(pattern.is_match(text), text.parse::<Duration>().is_ok(), "{text}");
+        for text in [
+            "1s", "1.5h2m", "", "5", "1.s", "1µs", "1S", "1h ", "0.0001ns",
+        ] {
+            assert_eq!(
+                pattern.is_match(text),
+                text.parse::<Duration>().is_ok(),
+                "{text}"
+            );
         }
     }
 
@@ -267,7 +288,10 @@ mod tests {
         assert!("1ms".parse::<Interval>().is_ok());
         assert!("8760h".parse::<Interval>().is_ok());
         let error = "999us".parse::<Interval>().unwrap_err();
-        assert!(error.to_string().contains("between 1ms and 8760h"), "{error}");
+        assert!(
+            error.to_string().contains("between 1ms and 8760h"),
+            "{error}"
+        );
         assert!("8760h1ns".parse::<Interval>().is_err());
     }
 

@@ -92,14 +92,17 @@ fn is_address(address: &str) -> bool {
         && !port.starts_with('0')
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && port.parse::<u16>().is_ok();
-    let host_fits = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        Some(inner) => {
-            !inner.is_empty() && inner.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
-        }
-        None => {
-            let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            !host.is_empty() && host.chars().all(character)
-        }
+    let host_fits = if let Some(inner) = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        !inner.is_empty()
+            && inner
+                .chars()
+                .all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
+    } else {
+        let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        !host.is_empty() && host.chars().all(character)
     };
     port_fits && host_fits
 }
@@ -111,13 +114,18 @@ impl FromStr for BootstrapServers {
         if text.len() <= SERVERS_MAX_LENGTH && text.split(',').all(is_address) {
             return Ok(Self(text.to_owned()));
         }
-        Err(ValueError::new(text, "a list of Kafka bootstrap servers", SERVERS_ALLOWED))
+        Err(ValueError::new(
+            text,
+            "a list of Kafka bootstrap servers",
+            SERVERS_ALLOWED,
+        ))
     }
 }
 
 checked_text!(BootstrapServers);
 inline_schema!(BootstrapServers, {
-    let port = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+    let port =
+        "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
     let address = format!(r"([a-zA-Z0-9._-]+|\[[0-9a-fA-F:.]+\]):{port}");
     schemars::json_schema!({
         "type": "string",
@@ -153,7 +161,11 @@ mod tests {
             ("a:1, b:2", false),
             ("http://a:1", false),
         ] {
-            assert_eq!(text.parse::<BootstrapServers>().is_ok(), good, "parser on {text}");
+            assert_eq!(
+                text.parse::<BootstrapServers>().is_ok(),
+                good,
+                "parser on {text}"
+            );
             assert_eq!(pattern.is_match(text), good, "schema on {text}");
         }
     }

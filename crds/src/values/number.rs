@@ -109,7 +109,10 @@ mod tests {
         assert_eq!("1".parse::<Fraction>().unwrap(), Fraction::MAXIMUM);
         assert_eq!("0".parse::<Fraction>().unwrap(), Fraction::MINIMUM);
         let error = "1.01".parse::<Fraction>().unwrap_err();
-        assert_eq!(error.to_string(), r#""1.01" is not a fraction: must be between 0.0 and 1.0"#);
+        assert_eq!(
+            error.to_string(),
+            r#""1.01" is not a fraction: must be between 0.0 and 1.0"#
+        );
         assert!("NaN".parse::<Rate>().is_err());
         assert!("1000000.1".parse::<Rate>().is_err());
         assert!("ten".parse::<Rate>().is_err());

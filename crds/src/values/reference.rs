@@ -39,7 +39,11 @@ impl FromStr for ObjectName {
             return Ok(Self(text.to_owned()));
         }
         let allowed = "use lower-case letters, digits, '-' or '.', beginning and ending with a letter or digit";
-        Err(ValueError::new(text, "the name of a Kubernetes object", allowed))
+        Err(ValueError::new(
+            text,
+            "the name of a Kubernetes object",
+            allowed,
+        ))
     }
 }
 
@@ -73,7 +77,8 @@ impl FromStr for BackendReference {
         if is_object_name(text) || is_http_url(text) {
             return Ok(Self(text.to_owned()));
         }
-        let allowed = "use the name of a Backend in the same namespace, or an http:// or https:// URL";
+        let allowed =
+            "use the name of a Backend in the same namespace, or an http:// or https:// URL";
         Err(ValueError::new(text, "a backend", allowed))
     }
 }
@@ -125,11 +130,34 @@ mod tests {
         let name = regex::Regex::new(NAME_PATTERN).unwrap();
         let url = regex::Regex::new(URL_PATTERN).unwrap();
         for text in [
-            "order", "a.b-c", "a", "A", "-a", "a-", "", "a..b", "a.-b", "a.", "http://order:5000", "https://x/y?z",
-            "http://", "http:///x", "ftp://x", "http://a b", "order:5000",
+            "order",
+            "a.b-c",
+            "a",
+            "A",
+            "-a",
+            "a-",
+            "",
+            "a..b",
+            "a.-b",
+            "a.",
+            "http://order:5000",
+            "https://x/y?z",
+            "http://",
+            "http:///x",
+            "ftp://x",
+            "http://a b",
+            "order:5000",
         ] {
-            assert_eq!(text.parse::<ObjectName>().is_ok(), name.is_match(text), "{text}");
-            assert_eq!(text.parse::<TelemetryEndpoint>().is_ok(), url.is_match(text), "{text}");
+            assert_eq!(
+                text.parse::<ObjectName>().is_ok(),
+                name.is_match(text),
+                "{text}"
+            );
+            assert_eq!(
+                text.parse::<TelemetryEndpoint>().is_ok(),
+                url.is_match(text),
+                "{text}"
+            );
             let either = name.is_match(text) || url.is_match(text);
             assert_eq!(text.parse::<BackendReference>().is_ok(), either, "{text}");
         }

@@ -22,7 +22,10 @@ impl Bounded {
         // A description that does not serialize would only make the name less specific.
         let text = serde_json::to_vec(&(max_events, instances, description)).unwrap_or_default();
         let hash = Sha256::digest(&text);
-        let work = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = hash[..6]
+            .iter()
+            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let work = format!("{bytes:012x}");
         Self {
             max_events,
             instances: instances.max(1),

@@ -1,6 +1,7 @@
 //! A workload by hand: the environment variables of the original services, with their names and defaults.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -18,33 +19,88 @@ use crate::{
 
 /// Every variable that is read, with what it means; `--help` shows them.
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("KAFKA_BOOTSTRAP_SERVERS", "addresses of brokers (or KAFKA_BROKERS); default localhost:9092"),
+    (
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "addresses of brokers (or KAFKA_BROKERS); default localhost:9092",
+    ),
     ("KAFKA_TOPIC", "topic of the model's first type of event"),
-    ("KAFKA_TOPIC_REFUNDS", "topic of retail refunds; default refunds"),
-    ("INTERVAL_SECONDS", "seconds between events, such as 60 or 0.5 (or PRODUCER_SLEEP_SECONDS)"),
-    ("RATE", "events per second instead of INTERVAL_SECONDS; 0 is silent"),
+    (
+        "KAFKA_TOPIC_REFUNDS",
+        "topic of retail refunds; default refunds",
+    ),
+    (
+        "INTERVAL_SECONDS",
+        "seconds between events, such as 60 or 0.5 (or PRODUCER_SLEEP_SECONDS)",
+    ),
+    (
+        "RATE",
+        "events per second instead of INTERVAL_SECONDS; 0 is silent",
+    ),
     ("ARRIVAL", "Constant or Poisson; default Constant"),
-    ("NUM_EVENTS", "number of events to send; default without end"),
-    ("RUN_ID", "with NUM_EVENTS: a later start of the same run goes on where it was; default a new run each start"),
+    (
+        "NUM_EVENTS",
+        "number of events to send; default without end",
+    ),
+    (
+        "RUN_ID",
+        "with NUM_EVENTS: a later start of the same run goes on where it was; default a new run each start",
+    ),
     ("ERROR_RATE", "share of injected errors, 0 to 1"),
-    ("REFUND_PROBABILITY", "share of sales that are refunded, 0 to 1; default 0.1"),
+    (
+        "REFUND_PROBABILITY",
+        "share of sales that are refunded, 0 to 1; default 0.1",
+    ),
     ("SEED", "makes every field but timestamps repeatable"),
     ("KEY_SKEW", "Zipf exponent of the keys, 0 to 5; default 0"),
     ("PAYLOAD_BYTES", "pads payloads to this size"),
-    ("LOG_LEVEL", "trace, debug, info, warning or error; default info"),
+    (
+        "LOG_LEVEL",
+        "trace, debug, info, warning or error; default info",
+    ),
     ("LOG_FORMAT", "Json or Text; default Text"),
-    ("OTEL_SERVICE_NAME", "service name in telemetry; default the service's own"),
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", "where telemetry goes; default nowhere"),
-    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc or http/protobuf; default grpc"),
-    ("TRACE_SAMPLING", "share of the traces that are kept, 0 to 1; default 1"),
+    (
+        "OTEL_SERVICE_NAME",
+        "service name in telemetry; default the service's own",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "where telemetry goes; default nowhere",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "grpc or http/protobuf; default grpc",
+    ),
+    (
+        "TRACE_SAMPLING",
+        "share of the traces that are kept, 0 to 1; default 1",
+    ),
     ("KAFKA_TLS", "true for TLS with the system's authorities"),
     ("KAFKA_TLS_CA_FILE", "PEM file with certificate authorities"),
-    ("KAFKA_TLS_CERTIFICATE_FILE", "PEM file with the client's certificate"),
-    ("KAFKA_TLS_KEY_FILE", "PEM file with the client's private key"),
-    ("KAFKA_SASL_MECHANISM", "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"),
+    (
+        "KAFKA_TLS_CERTIFICATE_FILE",
+        "PEM file with the client's certificate",
+    ),
+    (
+        "KAFKA_TLS_KEY_FILE",
+        "PEM file with the client's private key",
+    ),
+    (
+        "KAFKA_SASL_MECHANISM",
+        "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    ),
     ("KAFKA_SASL_USERNAME_FILE", "file with the user name"),
     ("KAFKA_SASL_PASSWORD_FILE", "file with the password"),
 ];
+
+/// The variables of this process. What is no Unicode in one is replaced: another program's variable does no harm, and a wrong
+/// value of ours is told by its name.
+#[must_use]
+pub fn process_variables() -> BTreeMap<String, String> {
+    let text = |raw: OsString| raw.to_string_lossy().into_owned();
+    std::env::vars_os()
+        .map(|(name, value)| (text(name), text(value)))
+        .collect()
+}
 
 /// What is wrong with one variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +115,11 @@ pub struct EnvironmentError {
 
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, found, allowed } = self;
+        let Self {
+            variable,
+            found,
+            allowed,
+        } = self;
         write!(formatter, "{variable}={found:?} cannot be used: {allowed}")
     }
 }
@@ -99,7 +159,11 @@ impl Reader<'_> {
 
     fn refuse(&mut self, variable: &'static str, found: String, allowed: impl Into<String>) {
         let allowed = allowed.into();
-        self.errors.push(EnvironmentError { variable, found, allowed });
+        self.errors.push(EnvironmentError {
+            variable,
+            found,
+            allowed,
+        });
     }
 
     fn read<T>(
@@ -118,7 +182,9 @@ impl Reader<'_> {
     }
 
     fn value<T: FromStr<Err: fmt::Display>>(&mut self, names: &[&'static str]) -> Option<T> {
-        self.read(names, |text| text.parse::<T>().map_err(|error| error.to_string()))
+        self.read(names, |text| {
+            text.parse::<T>().map_err(|error| error.to_string())
+        })
     }
 
     fn integer(&mut self, name: &'static str, minimum: i64, maximum: i64) -> Option<i64> {
@@ -155,7 +221,10 @@ pub fn documents_from_environment(
     model: ProducerModel,
     variables: &BTreeMap<String, String>,
 ) -> Result<Documents, EnvironmentErrors> {
-    let mut reader = Reader { variables, errors: Vec::new() };
+    let mut reader = Reader {
+        variables,
+        errors: Vec::new(),
+    };
     let kafka = kafka_connection(&mut reader);
     let spec = producer_spec(model, &mut reader);
     let telemetry = telemetry_settings(model, &mut reader);
@@ -165,7 +234,10 @@ pub fn documents_from_environment(
                 kind: "OrderProducer".to_owned(),
                 namespace: "default".to_owned(),
                 name: telemetry.service_name.clone(),
-                uid: reader.text(&["RUN_ID"]).map(|(_, id)| id).unwrap_or_default(),
+                uid: reader
+                    .text(&["RUN_ID"])
+                    .map(|(_, id)| id)
+                    .unwrap_or_default(),
             };
             let placement = Placement {
                 resource,
@@ -208,8 +280,15 @@ fn producer_spec(model: ProducerModel, reader: &mut Reader<'_>) -> OrderProducer
     }
     let key_skew = reader.value(&["KEY_SKEW"]);
     if key_skew.is_some() && model == ProducerModel::FoodOrder {
-        let found = reader.text(&["KEY_SKEW"]).map(|(_, text)| text).unwrap_or_default();
-        reader.refuse("KEY_SKEW", found, "does not fit food orders: their key is the order's own id");
+        let found = reader
+            .text(&["KEY_SKEW"])
+            .map(|(_, text)| text)
+            .unwrap_or_default();
+        reader.refuse(
+            "KEY_SKEW",
+            found,
+            "does not fit food orders: their key is the order's own id",
+        );
     }
     OrderProducerSpec {
         model,
@@ -218,7 +297,10 @@ fn producer_spec(model: ProducerModel, reader: &mut Reader<'_>) -> OrderProducer
         stages: None,
         arrival: reader.choice(
             "ARRIVAL",
-            &[("Constant", Arrival::Constant), ("Poisson", Arrival::Poisson)],
+            &[
+                ("Constant", Arrival::Constant),
+                ("Poisson", Arrival::Poisson),
+            ],
         ),
         max_events: reader.integer("NUM_EVENTS", 1, 1_000_000_000_000),
         seed: reader.integer("SEED", 0, 9_007_199_254_740_991),
@@ -266,7 +348,10 @@ fn topics(model: ProducerModel, reader: &mut Reader<'_>) -> ProducerTopics {
 
 fn telemetry_settings(model: ProducerModel, reader: &mut Reader<'_>) -> TelemetrySettings {
     use ordermill_crds::{LogFormat, OtlpProtocol};
-    let protocols = [("grpc", OtlpProtocol::Grpc), ("http/protobuf", OtlpProtocol::HttpProtobuf)];
+    let protocols = [
+        ("grpc", OtlpProtocol::Grpc),
+        ("http/protobuf", OtlpProtocol::HttpProtobuf),
+    ];
     let formats = [("Json", LogFormat::Json), ("Text", LogFormat::Text)];
     let service_name = reader.text(&["OTEL_SERVICE_NAME"]).map(|(_, name)| name);
     TelemetrySettings {
@@ -294,12 +379,19 @@ fn kafka_connection(reader: &mut Reader<'_>) -> Option<KafkaConnection> {
         "localhost:9092".parse().ok()?
     };
     let (tls, sasl) = kafka_security(reader);
-    Some(KafkaConnection { tls, sasl, ..KafkaConnection::plain(bootstrap_servers) })
+    Some(KafkaConnection {
+        tls,
+        sasl,
+        ..KafkaConnection::plain(bootstrap_servers)
+    })
 }
 
 fn kafka_security(reader: &mut Reader<'_>) -> (Option<TlsFiles>, Option<SaslFiles>) {
     let switch = reader
-        .choice("KAFKA_TLS", &[("true", true), ("false", false), ("1", true), ("0", false)])
+        .choice(
+            "KAFKA_TLS",
+            &[("true", true), ("false", false), ("1", true), ("0", false)],
+        )
         .unwrap_or(false);
     let mut file = |name| reader.value::<std::path::PathBuf>(&[name]);
     let files = TlsFiles {
@@ -313,8 +405,12 @@ fn kafka_security(reader: &mut Reader<'_>) -> (Option<TlsFiles>, Option<SaslFile
         reader.refuse("KAFKA_TLS_KEY_FILE", found.unwrap_or_default(), allowed);
     }
     let tls = (switch || files != TlsFiles::default()).then_some(files);
-    let mechanisms = [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512]
-        .map(|mechanism| (mechanism.as_str(), mechanism));
+    let mechanisms = [
+        SaslMechanism::Plain,
+        SaslMechanism::ScramSha256,
+        SaslMechanism::ScramSha512,
+    ]
+    .map(|mechanism| (mechanism.as_str(), mechanism));
     let sasl = reader
         .choice("KAFKA_SASL_MECHANISM", &mechanisms)
         .and_then(|mechanism| {
@@ -325,9 +421,15 @@ fn kafka_security(reader: &mut Reader<'_>) -> (Option<TlsFiles>, Option<SaslFile
                 }
                 file
             };
-            let (username, password) =
-                (file("KAFKA_SASL_USERNAME_FILE"), file("KAFKA_SASL_PASSWORD_FILE"));
-            Some(SaslFiles { mechanism, username: username?, password: password? })
+            let (username, password) = (
+                file("KAFKA_SASL_USERNAME_FILE"),
+                file("KAFKA_SASL_PASSWORD_FILE"),
+            );
+            Some(SaslFiles {
+                mechanism,
+                username: username?,
+                password: password?,
+            })
         });
     (tls, sasl)
 }
@@ -340,10 +442,17 @@ pub fn kafka_from_environment(
     bootstrap_servers: ordermill_crds::values::BootstrapServers,
     variables: &BTreeMap<String, String>,
 ) -> Result<KafkaConnection, EnvironmentErrors> {
-    let mut reader = Reader { variables, errors: Vec::new() };
+    let mut reader = Reader {
+        variables,
+        errors: Vec::new(),
+    };
     let (tls, sasl) = kafka_security(&mut reader);
     if reader.errors.is_empty() {
-        Ok(KafkaConnection { tls, sasl, ..KafkaConnection::plain(bootstrap_servers) })
+        Ok(KafkaConnection {
+            tls,
+            sasl,
+            ..KafkaConnection::plain(bootstrap_servers)
+        })
     } else {
         Err(EnvironmentErrors(reader.errors))
     }
@@ -367,7 +476,11 @@ mod tests {
 
     fn topic_names(documents: &Documents) -> Vec<String> {
         let WorkloadSettings::Producer(producer) = &documents.workload.workload;
-        producer.topics.values().map(|topic| topic.name.to_string()).collect()
+        producer
+            .topics
+            .values()
+            .map(|topic| topic.name.to_string())
+            .collect()
     }
 
     #[test]
@@ -378,7 +491,7 @@ mod tests {
         let tuning = documents.tuning.tuning;
         assert_eq!(tuning.error_rate, "0.1".parse().unwrap());
         let pacing = tuning.producer.unwrap().pacing;
-        assert_eq!(pacing, Pacing::interval(Duration::from_secs(60)));
+        assert_eq!(pacing, Pacing::interval(Duration::from_mins(1)));
     }
 
     #[test]
@@ -400,7 +513,11 @@ mod tests {
         assert_eq!(tuning.log_level, LogLevel::Warn);
         let pacing = tuning.producer.unwrap().pacing;
         assert_eq!(pacing, Pacing::interval(Duration::from_millis(1500)));
-        let kafka = read(ProducerModel::DrinkOrder, &[("KAFKA_BROKERS", "broker:29092")]).unwrap();
+        let kafka = read(
+            ProducerModel::DrinkOrder,
+            &[("KAFKA_BROKERS", "broker:29092")],
+        )
+        .unwrap();
         let kafka = kafka.workload.kafka.unwrap();
         assert_eq!(kafka.bootstrap_servers.as_str(), "broker:29092");
     }
@@ -424,17 +541,28 @@ mod tests {
         .unwrap_err();
         let named: Vec<_> = errors.0.iter().map(|error| error.variable).collect();
         for name in [
-            "ERROR_RATE", "NUM_EVENTS", "INTERVAL_SECONDS", "RATE", "LOG_LEVEL", "KEY_SKEW",
+            "ERROR_RATE",
+            "NUM_EVENTS",
+            "INTERVAL_SECONDS",
+            "RATE",
+            "LOG_LEVEL",
+            "KEY_SKEW",
             "KAFKA_BOOTSTRAP_SERVERS",
         ] {
             assert!(named.contains(&name), "{name} is missing in {named:?}");
         }
-        assert!(errors.to_string().contains("between 0.0 and 1.0"), "{errors}");
+        assert!(
+            errors.to_string().contains("between 0.0 and 1.0"),
+            "{errors}"
+        );
     }
 
     #[test]
     fn pace_is_given_once() {
-        let errors = read(ProducerModel::FoodOrder, &[("RATE", "5"), ("INTERVAL_SECONDS", "1")]);
+        let errors = read(
+            ProducerModel::FoodOrder,
+            &[("RATE", "5"), ("INTERVAL_SECONDS", "1")],
+        );
         assert_eq!(errors.unwrap_err().0[0].variable, "RATE");
     }
 
@@ -453,7 +581,10 @@ mod tests {
         let kafka = documents.workload.kafka.unwrap();
         assert_eq!(kafka.files().count(), 3);
         assert_eq!(kafka.sasl.unwrap().mechanism, SaslMechanism::ScramSha512);
-        let alone = read(ProducerModel::WoodOrder, &[("KAFKA_TLS_CERTIFICATE_FILE", "/c")]);
+        let alone = read(
+            ProducerModel::WoodOrder,
+            &[("KAFKA_TLS_CERTIFICATE_FILE", "/c")],
+        );
         assert_eq!(alone.unwrap_err().0[0].variable, "KAFKA_TLS_KEY_FILE");
     }
 }

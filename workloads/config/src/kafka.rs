@@ -40,7 +40,9 @@ impl KafkaConnection {
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let tls = self.tls.iter().flat_map(|tls| {
             let own = [&tls.certificate, &tls.private_key];
-            std::iter::once(&tls.certificate_authority).chain(own).flatten()
+            std::iter::once(&tls.certificate_authority)
+                .chain(own)
+                .flatten()
         });
         let sasl = self
             .sasl

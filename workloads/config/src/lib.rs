@@ -19,7 +19,7 @@ pub use document::{
 };
 pub use environment::{
     EnvironmentError, EnvironmentErrors, VARIABLES, documents_from_environment,
-    kafka_from_environment,
+    kafka_from_environment, process_variables,
 };
 pub use kafka::{KafkaConnection, SaslFiles, TlsFiles};
 pub use producer::{Placement, ProducerSettings, producer_documents};

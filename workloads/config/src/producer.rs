@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ordermill_crds::values::{Fraction, TopicName};
-use ordermill_crds::{
-    OrderProducerSpec, ProducerModel, ProducerTopics, RetailSaleOptions, Topic,
-};
+use ordermill_crds::{OrderProducerSpec, ProducerModel, ProducerTopics, RetailSaleOptions, Topic};
 use ordermill_events::{EventType, ModelSettings};
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +90,7 @@ pub(crate) fn default_error_rate(model: ProducerModel) -> Fraction {
 /// The pace where a spec names none.
 pub(crate) const fn default_interval(model: ProducerModel) -> Duration {
     match model {
-        ProducerModel::WoodOrder | ProducerModel::WoodStock => Duration::from_secs(60),
+        ProducerModel::WoodOrder | ProducerModel::WoodStock => Duration::from_mins(1),
         ProducerModel::RetailSale | ProducerModel::FoodOrder | ProducerModel::DrinkOrder => {
             Duration::from_secs(1)
         }
@@ -150,7 +148,9 @@ fn model_settings(spec: &OrderProducerSpec) -> ModelSettings {
         }
         ProducerModel::DrinkOrder => {
             let options = spec.drink_order.clone().unwrap_or_default();
-            let customers = options.customers.and_then(|count| u16::try_from(count).ok());
+            let customers = options
+                .customers
+                .and_then(|count| u16::try_from(count).ok());
             ModelSettings::DrinkOrder {
                 customers: customers.unwrap_or(200),
                 preparation_mean: options
@@ -171,17 +171,26 @@ fn topics(model: ProducerModel, given: Option<&ProducerTopics>) -> BTreeMap<Even
     };
     let entries = match model {
         ProducerModel::WoodOrder => {
-            vec![(EventType::WoodOrder, topic(given.map(|it| &it.orders), "orders"))]
+            vec![(
+                EventType::WoodOrder,
+                topic(given.map(|it| &it.orders), "orders"),
+            )]
         }
         ProducerModel::WoodStock => {
-            vec![(EventType::WoodDelivery, topic(given.map(|it| &it.stocks), "stocks"))]
+            vec![(
+                EventType::WoodDelivery,
+                topic(given.map(|it| &it.stocks), "stocks"),
+            )]
         }
         ProducerModel::RetailSale => vec![
             (
                 EventType::RetailTransaction,
                 topic(given.map(|it| &it.transactions), "transactions"),
             ),
-            (EventType::RetailRefund, topic(given.map(|it| &it.refunds), "refunds")),
+            (
+                EventType::RetailRefund,
+                topic(given.map(|it| &it.refunds), "refunds"),
+            ),
         ],
         ProducerModel::FoodOrder => vec![(
             EventType::FoodOrderPlaced,
@@ -242,7 +251,12 @@ mod tests {
             ("FoodOrder", vec!["order-events"], 0.05, 1),
             (
                 "DrinkOrder",
-                vec!["order.placed", "order.completed", "order.cancelled", "payment.processed"],
+                vec![
+                    "order.placed",
+                    "order.completed",
+                    "order.cancelled",
+                    "payment.processed",
+                ],
                 0.0,
                 1,
             ),
@@ -255,7 +269,10 @@ mod tests {
                 .collect();
             assert_eq!(names, topics);
             let tuning = &documents.tuning.tuning;
-            assert!((tuning.error_rate.get() - error_rate).abs() < f64::EPSILON, "{model}");
+            assert!(
+                (tuning.error_rate.get() - error_rate).abs() < f64::EPSILON,
+                "{model}"
+            );
             let pacing = &tuning.producer.as_ref().unwrap().pacing;
             assert_eq!(*pacing, Pacing::interval(Duration::from_secs(seconds)));
         }
@@ -296,8 +313,14 @@ mod tests {
             maxEvents: 7, drinkOrder: {preparation: 500ms}}",
         );
         let text = serde_json::to_string(&documents.workload).unwrap();
-        assert_eq!(serde_json::from_str::<WorkloadDocument>(&text).unwrap(), documents.workload);
+        assert_eq!(
+            serde_json::from_str::<WorkloadDocument>(&text).unwrap(),
+            documents.workload
+        );
         let text = serde_json::to_string(&documents.tuning).unwrap();
-        assert_eq!(serde_json::from_str::<TuningDocument>(&text).unwrap(), documents.tuning);
+        assert_eq!(
+            serde_json::from_str::<TuningDocument>(&text).unwrap(),
+            documents.tuning
+        );
     }
 }

@@ -47,11 +47,7 @@ impl SessionError {
 }
 
 /// Sends until everything is sent, or it is asked to end.
-pub(crate) async fn run(
-    workload: &Workload,
-    mut controls: Controls,
-    parts: &Parts,
-) -> WorkloadEnd {
+pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Parts) -> WorkloadEnd {
     let begun = Instant::now();
     let mut counted = None;
     let mut backoff = FIRST_BACKOFF;
@@ -71,7 +67,10 @@ pub(crate) async fn run(
                     backoff = FIRST_BACKOFF;
                 }
                 let message = full_error(&error);
-                if !controls.trouble(workload, error.reason(), message, backoff).await {
+                if !controls
+                    .trouble(workload, error.reason(), message, backoff)
+                    .await
+                {
                     return WorkloadEnd::Stopped;
                 }
                 backoff = (backoff * 2).min(LAST_BACKOFF);
@@ -82,7 +81,12 @@ pub(crate) async fn run(
 
 /// The identity of this instance's work towards Kafka: the same in every life of it.
 fn work_name(resource: &ResourceReference, bounded: &Bounded, ordinal: u32) -> String {
-    let ResourceReference { namespace, name, uid, .. } = resource;
+    let ResourceReference {
+        namespace,
+        name,
+        uid,
+        ..
+    } = resource;
     let work = &bounded.work;
     [namespace, name, uid, work, &ordinal.to_string()]
         .into_iter()
@@ -92,7 +96,11 @@ fn work_name(resource: &ResourceReference, bounded: &Bounded, ordinal: u32) -> S
 
 fn transaction_settings(workload: &Workload, parts: &Parts) -> Option<TransactionSettings> {
     let bounded = parts.settings.bounded.as_ref()?;
-    let work = work_name(&workload.document.resource, bounded, workload.instance.ordinal);
+    let work = work_name(
+        &workload.document.resource,
+        bounded,
+        workload.instance.ordinal,
+    );
     Some(TransactionSettings {
         connection: parts.kafka.clone(),
         client_id: workload.instance.name.clone(),
@@ -148,7 +156,9 @@ async fn session(
         open_since: None,
         full: false,
     };
-    session.send(workload, controls, &mut emitter, counted).await
+    session
+        .send(workload, controls, &mut emitter, counted)
+        .await
 }
 
 fn share(settings: &ProducerSettings, ordinal: u32) -> u64 {
@@ -191,7 +201,7 @@ struct Session<'a> {
     state: RunState,
     sent: u64,
     /// What the open transaction holds.
-    open: Vec<Box<Tag>>,
+    open: Vec<Tag>,
     open_since: Option<Instant>,
     /// The client has no room for the next record.
     full: bool,
@@ -250,7 +260,9 @@ impl Session<'_> {
         if self.full || self.open.len() >= COMMIT_RECORDS {
             None
         } else if emitter.follow_ups().count() >= MAX_WAITING {
-            emitter.next_follow_up().filter(|_| !controls.pace.is_paused())
+            emitter
+                .next_follow_up()
+                .filter(|_| !controls.pace.is_paused())
         } else {
             next_due(controls, emitter)
         }
@@ -273,7 +285,10 @@ impl Session<'_> {
                 controls.pace.advance();
             }
             self.hand_over(emitter)?;
-            if self.open_since.is_some_and(|since| now >= since + COMMIT_AFTER) {
+            if self
+                .open_since
+                .is_some_and(|since| now >= since + COMMIT_AFTER)
+            {
                 break;
             }
         }
@@ -282,14 +297,23 @@ impl Session<'_> {
 
     /// Hands records to the client as far as there is room.
     fn hand_over(&mut self, emitter: &mut Emitter) -> Result<(), TransactionError> {
-        while let Some(Outgoing { record, tag, oversized }) = emitter.pop() {
+        while let Some(Outgoing {
+            mut record,
+            tag,
+            oversized,
+        }) = emitter.pop()
+        {
             if oversized {
                 self.oversized.send(&record, tag);
-            } else if self.sender.try_send(&record)? {
-                self.open.push(tag);
+            } else if self.sender.try_send(&mut record)? {
+                self.open.push(*tag);
                 self.open_since.get_or_insert_with(Instant::now);
             } else {
-                emitter.put_back(Outgoing { record, tag, oversized });
+                emitter.put_back(Outgoing {
+                    record,
+                    tag,
+                    oversized,
+                });
                 self.full = true;
                 break;
             }
@@ -310,7 +334,11 @@ impl Session<'_> {
 
     /// When the open transaction needs attention next.
     fn commit_at(&self, emitter: &Emitter) -> Option<Instant> {
-        let wait = if emitter.holds() { HOLD_AT_MOST } else { COMMIT_AFTER };
+        let wait = if emitter.holds() {
+            HOLD_AT_MOST
+        } else {
+            COMMIT_AFTER
+        };
         self.open_since
             .or_else(|| emitter.held_since())
             .map(|since| since + wait)

@@ -64,7 +64,10 @@ pub(crate) struct FaultDraws([(ProducerFault, Stream); ProducerFault::ALL.len()]
 
 impl FaultDraws {
     pub(crate) fn new(root: &Root) -> Self {
-        Self(ProducerFault::ALL.map(|fault| (fault, root.stream(&format!("fault {}", fault.name())))))
+        Self(
+            ProducerFault::ALL
+                .map(|fault| (fault, root.stream(&format!("fault {}", fault.name())))),
+        )
     }
 
     /// The faults that hit the event of this number at this time.
@@ -134,11 +137,7 @@ mod tests {
         FaultTable::new(faults, Instant::now())
     }
 
-    fn hits(
-        faults: &[(ProducerFault, f64)],
-        watched: ProducerFault,
-        count: u64,
-    ) -> Vec<u64> {
+    fn hits(faults: &[(ProducerFault, f64)], watched: ProducerFault, count: u64) -> Vec<u64> {
         let (table, now) = (table(faults), Instant::now());
         let draws = FaultDraws::new(&Root::seeded(7, 0));
         (0..count)
@@ -153,9 +152,15 @@ mod tests {
             let count = hits(&[(ProducerFault::Drop, rate)], ProducerFault::Drop, 100_000).len();
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             let off = (count as f64 - 1e5 * rate).abs();
-            assert!(off < 6.2 * (1e5 * rate * (1.0 - rate)).sqrt(), "{rate}: {count}");
+            assert!(
+                off < 6.2 * (1e5 * rate * (1.0 - rate)).sqrt(),
+                "{rate}: {count}"
+            );
         }
-        assert_eq!(hits(&[(ProducerFault::Drop, 1.0)], ProducerFault::Drop, 1000).len(), 1000);
+        assert_eq!(
+            hits(&[(ProducerFault::Drop, 1.0)], ProducerFault::Drop, 1000).len(),
+            1000
+        );
         assert!(hits(&[(ProducerFault::Drop, 0.0)], ProducerFault::Drop, 1000).is_empty());
     }
 
@@ -186,11 +191,18 @@ mod tests {
 
     #[test]
     fn what_is_not_sent_has_no_other_fault() {
-        let all = ProducerFault::ALL.into_iter().fold(FaultSet::default(), FaultSet::with);
+        let all = ProducerFault::ALL
+            .into_iter()
+            .fold(FaultSet::default(), FaultSet::with);
         let decision = Decision::new(all, false);
         assert_eq!(decision.faults.label(), "errorRate,drop");
-        let without_drop = all.without(ProducerFault::ErrorRate).without(ProducerFault::Drop);
-        assert_eq!(Decision::new(without_drop, false).faults.label(), "oversized");
+        let without_drop = all
+            .without(ProducerFault::ErrorRate)
+            .without(ProducerFault::Drop);
+        assert_eq!(
+            Decision::new(without_drop, false).faults.label(),
+            "oversized"
+        );
         let sent = without_drop.without(ProducerFault::Oversized);
         assert!(!Decision::new(sent, false).suppressed);
         assert_eq!(sent.label(), "duplicate,outOfOrder,late,malformed");

@@ -48,11 +48,19 @@ impl Tag {
 
     /// The tag of the second copy of the same event.
     pub(crate) fn copy(&self) -> Self {
-        Self { copy: true, trace: self.trace.child(), ..self.clone() }
+        Self {
+            copy: true,
+            trace: self.trace.child(),
+            ..self.clone()
+        }
     }
 
     fn outcome(&self) -> Outcome {
-        if self.faults.is_empty() { Outcome::Ok } else { Outcome::Injected(self.faults.label()) }
+        if self.faults.is_empty() {
+            Outcome::Ok
+        } else {
+            Outcome::Injected(self.faults.label())
+        }
     }
 
     fn span(&self, outcome: Outcome, status: Status, at: Option<Delivered>) -> FinishedSpan {
@@ -62,11 +70,17 @@ impl Tag {
             KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::OPERATION_SEND),
             KeyValue::new(names::MESSAGING_DESTINATION_NAME, self.topic.to_string()),
             KeyValue::new(names::MESSAGING_KAFKA_MESSAGE_KEY, self.key.clone()),
-            KeyValue::new(names::SEQUENCE, i64::try_from(self.sequence).unwrap_or(i64::MAX)),
+            KeyValue::new(
+                names::SEQUENCE,
+                i64::try_from(self.sequence).unwrap_or(i64::MAX),
+            ),
         ];
         if let Some(Delivered { partition, offset }) = at {
             let partition = partition.to_string();
-            attributes.push(KeyValue::new(names::MESSAGING_DESTINATION_PARTITION_ID, partition));
+            attributes.push(KeyValue::new(
+                names::MESSAGING_DESTINATION_PARTITION_ID,
+                partition,
+            ));
             attributes.push(KeyValue::new(names::MESSAGING_KAFKA_OFFSET, offset));
         }
         FinishedSpan {
@@ -101,7 +115,9 @@ pub(crate) fn report_suppressed(telemetry: &Telemetry, tag: &Tag) {
         "{reason}"
     );
     if telemetry.spans().keeps(&tag.trace, outcome) {
-        telemetry.spans().record(tag.span(outcome, Status::error(reason), None));
+        telemetry
+            .spans()
+            .record(tag.span(outcome, Status::error(reason), None));
     }
 }
 
@@ -190,7 +206,9 @@ impl DeliverySink for DeliveryReporter {
         let outcome = tag.outcome();
         self.telemetry.counters().record(outcome);
         let told = match &refusal {
-            Some(refusal) => format!("refused by the broker, on purpose: injected by oversized: {refusal}"),
+            Some(refusal) => {
+                format!("refused by the broker, on purpose: injected by oversized: {refusal}")
+            }
             None => "taken by the broker although it was made too large on purpose".to_owned(),
         };
         tracing::error!(

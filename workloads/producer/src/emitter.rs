@@ -62,7 +62,10 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) const fn new(remaining: Option<u64>) -> Self {
-        Self { remaining, reserved: 0 }
+        Self {
+            remaining,
+            reserved: 0,
+        }
     }
 
     /// Whether one more event, of which nothing is counted on yet, can be sent.
@@ -238,7 +241,11 @@ impl Emitter {
         if decision.has(ProducerFault::ErrorRate) {
             event.fail();
         }
-        let outcome = if decision.suppressed { Outcome::Suppressed } else { Outcome::Sent };
+        let outcome = if decision.suppressed {
+            Outcome::Suppressed
+        } else {
+            Outcome::Sent
+        };
         let follow_ups = self.generator.settle(&event, outcome);
         if outcome == Outcome::Sent {
             self.budget.spend();
@@ -252,7 +259,9 @@ impl Emitter {
 
     fn schedule(&mut self, follow_ups: Vec<FollowUp>, from: Instant, now: Instant) {
         for FollowUp { after, event } in follow_ups {
-            let reserved = !self.decide(event.sequence, event.event_type, now).suppressed;
+            let reserved = !self
+                .decide(event.sequence, event.event_type, now)
+                .suppressed;
             if reserved {
                 if !self.budget.has_room() {
                     // The run ends before this event.
@@ -261,7 +270,11 @@ impl Emitter {
                 self.budget.reserve();
             }
             let due = from + after;
-            self.waiting.push(Reverse(Waiting { due, event, reserved }));
+            self.waiting.push(Reverse(Waiting {
+                due,
+                event,
+                reserved,
+            }));
         }
     }
 
@@ -290,7 +303,11 @@ impl Emitter {
             tag: Box::new(tag.copy()),
             oversized: false,
         });
-        let outgoing = Outgoing { record, tag: Box::new(tag), oversized };
+        let outgoing = Outgoing {
+            record,
+            tag: Box::new(tag),
+            oversized,
+        };
         let records = std::iter::once(outgoing).chain(copy);
         if decision.has(ProducerFault::OutOfOrder) {
             self.held.extend(records);
@@ -307,13 +324,18 @@ impl Emitter {
 
 fn declared(tuning: &Tuning) -> Vec<(ProducerFault, ordermill_runtime::faults::Declared)> {
     let faults = tuning.producer.as_ref().map(|producer| &producer.faults);
-    producer_faults(tuning.error_rate, faults.unwrap_or(&ordermill_crds::ProducerFaults::default()))
+    producer_faults(
+        tuning.error_rate,
+        faults.unwrap_or(&ordermill_crds::ProducerFaults::default()),
+    )
 }
 
 /// Milliseconds since 1970.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 #[cfg(test)]
@@ -338,7 +360,9 @@ mod tests {
         preparation_mean: Duration::from_secs(2),
         cancel_probability: 0.2,
     };
-    const SALES: ModelSettings = ModelSettings::RetailSale { refund_probability: 0.5 };
+    const SALES: ModelSettings = ModelSettings::RetailSale {
+        refund_probability: 0.5,
+    };
 
     fn tuning(error_rate: f64, faults: ProducerFaults) -> Tuning {
         Tuning {
@@ -354,9 +378,13 @@ mod tests {
         }
     }
 
-    fn fault(rate: f64) -> Option<Fault> {
+    fn fault(rate: f64) -> Fault {
         let rate = Fraction::try_from(rate).unwrap();
-        Some(Fault { rate, after: None, lasts: None })
+        Fault {
+            rate,
+            after: None,
+            lasts: None,
+        }
     }
 
     fn emitter(model: ModelSettings, tuning: &Tuning, events: Option<u64>) -> Emitter {
@@ -381,7 +409,14 @@ mod tests {
         let identity = Identity::seeded(7, 0).bounded(0);
         let generator = Generator::new(model, identity.clone(), 0.0);
         let budget = Budget::new(events);
-        Emitter::new(generator, &identity, tuning, records, Arc::new(telemetry), budget)
+        Emitter::new(
+            generator,
+            &identity,
+            tuning,
+            records,
+            Arc::new(telemetry),
+            budget,
+        )
     }
 
     /// What a reader sees of a record.
@@ -400,9 +435,17 @@ mod tests {
     }
 
     fn drain(emitter: &mut Emitter) -> Vec<Seen> {
-        let seen = |Outgoing { record, oversized, .. }: Outgoing| Seen {
-            sequence: header(&record, names::HEADER_SEQUENCE).unwrap().parse().unwrap(),
-            suppressed: header(&record, names::HEADER_SUPPRESSED).unwrap().parse().unwrap(),
+        let seen = |Outgoing {
+                        record, oversized, ..
+                    }: Outgoing| Seen {
+            sequence: header(&record, names::HEADER_SEQUENCE)
+                .unwrap()
+                .parse()
+                .unwrap(),
+            suppressed: header(&record, names::HEADER_SUPPRESSED)
+                .unwrap()
+                .parse()
+                .unwrap(),
             injected: header(&record, names::HEADER_INJECTED),
             oversized,
             payload: record.payload,
@@ -437,7 +480,10 @@ mod tests {
 
     #[test]
     fn gaps_are_explained_by_the_count_of_what_was_held_back() {
-        let faults = ProducerFaults { drop: fault(0.3), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            drop: Some(fault(0.3)),
+            ..ProducerFaults::default()
+        };
         let mut emitter = emitter(ModelSettings::WoodOrder, &tuning(0.2, faults), None);
         let seen = run(&mut emitter, 500, Duration::ZERO);
         assert!(seen.len() < 500);
@@ -449,18 +495,28 @@ mod tests {
 
     #[test]
     fn an_event_out_of_order_follows_its_successor_and_nothing_is_lost() {
-        let faults = ProducerFaults { out_of_order: fault(1.0), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            out_of_order: Some(fault(1.0)),
+            ..ProducerFaults::default()
+        };
         let mut emitter = emitter(ModelSettings::WoodOrder, &tuning(0.0, faults), None);
         let seen = run(&mut emitter, 5, Duration::ZERO);
         assert_eq!(sequences(&seen), [1, 0, 3, 2, 4]);
         let marked: Vec<_> = seen.iter().filter(|it| it.injected.is_some()).collect();
-        assert!(marked.iter().all(|it| it.injected.as_deref() == Some("outOfOrder")));
+        assert!(
+            marked
+                .iter()
+                .all(|it| it.injected.as_deref() == Some("outOfOrder"))
+        );
         assert_eq!(marked.len(), 3);
     }
 
     #[test]
     fn the_second_copy_of_a_doubled_event_is_marked() {
-        let faults = ProducerFaults { duplicate: fault(1.0), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            duplicate: Some(fault(1.0)),
+            ..ProducerFaults::default()
+        };
         let mut emitter = emitter(ModelSettings::FoodOrder, &tuning(0.0, faults), Some(3));
         let seen = run(&mut emitter, 10, Duration::ZERO);
         assert_eq!(sequences(&seen), [0, 0, 1, 1, 2, 2]);
@@ -473,17 +529,26 @@ mod tests {
 
     #[test]
     fn a_malformed_payload_does_not_parse_and_an_oversized_one_is_set_apart() {
-        let faults = ProducerFaults { malformed: fault(1.0), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            malformed: Some(fault(1.0)),
+            ..ProducerFaults::default()
+        };
         let mut malformed = emitter(ModelSettings::FoodOrder, &tuning(0.0, faults), None);
         let seen = run(&mut malformed, 20, Duration::ZERO);
         assert_eq!(seen.len(), 20);
         for seen in seen {
             assert!(serde_json::from_slice::<serde_json::Value>(&seen.payload).is_err());
         }
-        let faults = ProducerFaults { oversized: fault(1.0), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            oversized: Some(fault(1.0)),
+            ..ProducerFaults::default()
+        };
         let mut oversized = emitter(ModelSettings::WoodOrder, &tuning(0.0, faults), Some(5));
         let seen = run(&mut oversized, 20, Duration::ZERO);
-        assert!(seen.iter().all(|seen| seen.oversized && seen.payload.len() == 2000));
+        assert!(
+            seen.iter()
+                .all(|seen| seen.oversized && seen.payload.len() == 2000)
+        );
         assert_eq!(oversized.remaining(), Some(5));
     }
 
@@ -495,7 +560,10 @@ mod tests {
             after: None,
             lasts: None,
         };
-        let faults = ProducerFaults { late: Some(late), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            late: Some(late),
+            ..ProducerFaults::default()
+        };
         let mut emitter = emitter(ModelSettings::WoodOrder, &tuning(0.0, faults), None);
         let before = unix_ms();
         let now = Instant::now();
@@ -503,13 +571,19 @@ mod tests {
         let record = emitter.pop().unwrap().record;
         let timestamp = u64::try_from(record.timestamp).unwrap() + 3_600_000;
         assert!((before..=unix_ms()).contains(&timestamp));
-        assert_eq!(header(&record, names::HEADER_INJECTED).as_deref(), Some("late"));
+        assert_eq!(
+            header(&record, names::HEADER_INJECTED).as_deref(),
+            Some("late")
+        );
     }
 
     #[test]
     fn turning_a_fault_on_changes_nothing_else_of_what_is_sent() {
         let plain = tuning(0.0, ProducerFaults::default());
-        let faults = ProducerFaults { drop: fault(0.4), ..ProducerFaults::default() };
+        let faults = ProducerFaults {
+            drop: Some(fault(0.4)),
+            ..ProducerFaults::default()
+        };
         for model in [ModelSettings::WoodOrder, ModelSettings::WoodStock] {
             let body = |seen: &Seen| {
                 let mut json: serde_json::Value = serde_json::from_slice(&seen.payload).unwrap();
@@ -520,15 +594,19 @@ mod tests {
             let dropped = tuning(0.0, faults.clone());
             let some = run(&mut emitter(model, &dropped, None), 200, Duration::ZERO);
             for seen in &some {
-                let same = all.iter().find(|it| it.sequence == seen.sequence).unwrap();
-                assert_eq!(body(same), body(seen));
+                let twin = all.iter().find(|it| it.sequence == seen.sequence).unwrap();
+                assert_eq!(body(twin), body(seen));
             }
         }
     }
 
     #[test]
     fn a_retune_keeps_numbers_and_takes_effect_at_once() {
-        let mut emitter = emitter(ModelSettings::WoodOrder, &tuning(0.0, ProducerFaults::default()), None);
+        let mut emitter = emitter(
+            ModelSettings::WoodOrder,
+            &tuning(0.0, ProducerFaults::default()),
+            None,
+        );
         let before = run(&mut emitter, 50, Duration::ZERO);
         emitter.retune(&tuning(1.0, ProducerFaults::default()), Instant::now());
         assert!(run(&mut emitter, 50, Duration::ZERO).is_empty());

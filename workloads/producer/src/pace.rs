@@ -36,7 +36,11 @@ impl Pace {
 
     /// Events per second that are planned now.
     pub(crate) fn rate(&self, now: Instant) -> f64 {
-        if self.paused { 0.0 } else { self.pacer.rate_at(now) }
+        if self.paused {
+            0.0
+        } else {
+            self.pacer.rate_at(now)
+        }
     }
 
     /// Says that the tick that was due has been taken.
@@ -49,8 +53,8 @@ impl Pace {
         let Some(producer) = &tuning.producer else {
             return;
         };
-        let same_pace = producer.pacing == self.tuning.pacing
-            && producer.arrival == self.tuning.arrival;
+        let same_pace =
+            producer.pacing == self.tuning.pacing && producer.arrival == self.tuning.arrival;
         if !same_pace {
             self.pacer.retune(&producer.pacing, producer.arrival, now);
         } else if self.paused && !tuning.paused {

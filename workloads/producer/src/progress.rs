@@ -200,9 +200,17 @@ mod tests {
         let mut events = Vec::new();
         for _ in 0..orders {
             let placed = generator.next(0);
-            events.extend(generator.settle(&placed, Outcome::Sent).into_iter().map(|it| it.event));
+            events.extend(
+                generator
+                    .settle(&placed, Outcome::Sent)
+                    .into_iter()
+                    .map(|it| it.event),
+            );
         }
-        let kept = events.into_iter().enumerate().filter(|(index, _)| keep(*index));
+        let kept = events
+            .into_iter()
+            .enumerate()
+            .filter(|(index, _)| keep(*index));
         (generator, kept.map(|(_, event)| event).collect())
     }
 

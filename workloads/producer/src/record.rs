@@ -1,4 +1,4 @@
-//! From an event to the record on the wire: CloudEvents binary mode, W3C trace context, our own headers.
+//! From an event to the record on the wire: `CloudEvents` binary mode, W3C trace context, our own headers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,12 +66,24 @@ impl RecordBuilder {
 
     /// The record of an event; `None` for a type of event that the model has no topic for, which none has.
     pub(crate) fn record(&self, event: &Event, circumstances: Circumstances<'_>) -> Option<Record> {
-        let Circumstances { decision, now_unix_ms, late_by, .. } = circumstances;
-        let late_by = if decision.has(ProducerFault::Late) { late_by } else { Duration::ZERO };
+        let Circumstances {
+            decision,
+            now_unix_ms,
+            late_by,
+            ..
+        } = circumstances;
+        let late_by = if decision.has(ProducerFault::Late) {
+            late_by
+        } else {
+            Duration::ZERO
+        };
         let late_ms = u64::try_from(late_by.as_millis()).unwrap_or(u64::MAX);
         let event_time = now_unix_ms.saturating_sub(late_ms);
         let payload = if decision.has(ProducerFault::Oversized) {
-            event.render(event_time, Some(self.oversized_bytes.load(Ordering::Relaxed)))
+            event.render(
+                event_time,
+                Some(self.oversized_bytes.load(Ordering::Relaxed)),
+            )
         } else if decision.has(ProducerFault::Malformed) {
             event.render_malformed(event_time, self.payload_bytes)
         } else {
@@ -107,14 +119,22 @@ impl RecordBuilder {
             (names::HEADER_INSTANCE, &self.instance),
             (names::HEADER_SUPPRESSED, &suppressed),
         ];
-        let headers = all
-            .into_iter()
-            .fold(OwnedHeaders::new_with_capacity(HEADERS), |headers, (key, value)| {
-                headers.insert(Header { key, value: Some(value) })
-            });
+        let headers = all.into_iter().fold(
+            OwnedHeaders::new_with_capacity(HEADERS),
+            |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value),
+                })
+            },
+        );
         // The first copy of a doubled event is the event itself.
         let faults = it.decision.faults.without(ProducerFault::Duplicate);
-        if faults.is_empty() { headers } else { mark(headers, faults.label()) }
+        if faults.is_empty() {
+            headers
+        } else {
+            mark(headers, faults.label())
+        }
     }
 }
 
@@ -127,5 +147,8 @@ pub(crate) fn duplicate_of(record: &Record) -> Record {
 
 fn mark(headers: OwnedHeaders, faults: &str) -> OwnedHeaders {
     let value = Some(faults);
-    headers.insert(Header { key: names::HEADER_INJECTED, value })
+    headers.insert(Header {
+        key: names::HEADER_INJECTED,
+        value,
+    })
 }

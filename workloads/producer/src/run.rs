@@ -67,7 +67,11 @@ async fn run(workload: Workload) -> Result<WorkloadEnd, ProducerError> {
     }
     let resource = &document.resource;
     let oversized_bytes = Arc::new(AtomicUsize::new(oversized_bytes(DEFAULT_BROKER_LIMIT)));
-    let limits = follow_broker_limit(workload.clone(), kafka.clone(), Arc::clone(&oversized_bytes));
+    let limits = follow_broker_limit(
+        workload.clone(),
+        kafka.clone(),
+        Arc::clone(&oversized_bytes),
+    );
     let limits = tokio::spawn(limits.in_current_span());
     let _limits = AbortOnDrop(limits);
     let records = RecordBuilder::new(settings, resource, &workload.instance.name, oversized_bytes);
@@ -93,7 +97,10 @@ async fn run(workload: Workload) -> Result<WorkloadEnd, ProducerError> {
         }
         WorkloadEnd::Undelivered(records) => {
             workload.state.set_phase(Phase::Stopped);
-            tracing::error!(records, "the producer has stopped; records were not delivered in time");
+            tracing::error!(
+                records,
+                "the producer has stopped; records were not delivered in time"
+            );
         }
     }
     Ok(end)
@@ -248,7 +255,11 @@ impl Controls {
     }
 
     pub(crate) fn show_phase(&self) {
-        let phase = if self.pace.is_paused() { Phase::Paused } else { Phase::Running };
+        let phase = if self.pace.is_paused() {
+            Phase::Paused
+        } else {
+            Phase::Running
+        };
         self.workload.state.set_phase(phase);
     }
 

@@ -22,7 +22,12 @@ pub(crate) async fn run(
     mut controls: Controls,
     parts: Parts,
 ) -> Result<WorkloadEnd, ProducerError> {
-    let Parts { settings, kafka, records, reporter } = parts;
+    let Parts {
+        settings,
+        kafka,
+        records,
+        reporter,
+    } = parts;
     let ordinal = workload.instance.ordinal;
     let identity = match settings.seed {
         Some(seed) => Identity::seeded(seed, ordinal),
@@ -47,7 +52,11 @@ pub(crate) async fn run(
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         transport.send_all(&mut emitter);
-        let due = if emitter.has_outgoing() { None } else { next_due(&controls, &emitter) };
+        let due = if emitter.has_outgoing() {
+            None
+        } else {
+            next_due(&controls, &emitter)
+        };
         tokio::select! {
             biased;
             () = workload.cancelled.cancelled() => break,
@@ -61,9 +70,18 @@ pub(crate) async fn run(
         }
     }
     workload.state.set_phase(Phase::Stopping);
-    tracing::info!(records = transport.sender.waiting(), "the producer ends: sending what waits");
-    let undelivered = transport.finish(&mut emitter, Instant::now() + workload.drain).await;
-    Ok(if undelivered == 0 { WorkloadEnd::Stopped } else { WorkloadEnd::Undelivered(undelivered) })
+    tracing::info!(
+        records = transport.sender.waiting(),
+        "the producer ends: sending what waits"
+    );
+    let undelivered = transport
+        .finish(&mut emitter, Instant::now() + workload.drain)
+        .await;
+    Ok(if undelivered == 0 {
+        WorkloadEnd::Stopped
+    } else {
+        WorkloadEnd::Undelivered(undelivered)
+    })
 }
 
 /// When the next event is due; `None` while paused.
@@ -103,11 +121,20 @@ struct Transport {
 impl Transport {
     /// Sends what is to go out, as far as there is room.
     fn send_all(&mut self, emitter: &mut Emitter) {
-        while let Some(Outgoing { record, tag, oversized }) = emitter.pop() {
+        while let Some(Outgoing {
+            record,
+            tag,
+            oversized,
+        }) = emitter.pop()
+        {
             if oversized {
                 self.oversized.send(&record, tag);
-            } else if let Err(tag) = self.sender.try_send(&record, tag) {
-                emitter.put_back(Outgoing { record, tag, oversized });
+            } else if let Err((record, tag)) = self.sender.try_send(record, tag) {
+                emitter.put_back(Outgoing {
+                    record,
+                    tag,
+                    oversized,
+                });
                 return;
             }
         }

@@ -45,7 +45,9 @@ impl AdminServer {
             let address = listener.local_addr()?;
             Ok(Self { listener, address })
         };
-        bound.await.map_err(|source| AdminError::Listen { address, source })
+        bound
+            .await
+            .map_err(|source| AdminError::Listen { address, source })
     }
 
     /// Where it listens.
@@ -85,7 +87,11 @@ async fn ready(State(state): State<Arc<WorkloadState>>) -> Response {
     let report = state.report();
     let reason = report.reason.unwrap_or_else(|| format!("{phase:?}"));
     let message = report.message.unwrap_or_default();
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}: {message}\n")).into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        format!("{reason}: {message}\n"),
+    )
+        .into_response()
 }
 
 async fn report(State(state): State<Arc<WorkloadState>>) -> Response {

@@ -80,8 +80,16 @@ impl<F: Copy + Eq> FaultTable<F> {
         let faults = declared
             .into_iter()
             .map(|(fault, declared)| {
-                let same = self.find(fault).filter(|active| active.declared == declared);
-                (fault, same.copied().unwrap_or(Active { declared, since: now }))
+                let same = self
+                    .find(fault)
+                    .filter(|active| active.declared == declared);
+                (
+                    fault,
+                    same.copied().unwrap_or(Active {
+                        declared,
+                        since: now,
+                    }),
+                )
             })
             .collect();
         Self { faults }
@@ -104,7 +112,11 @@ impl<F: Copy + Eq> FaultTable<F> {
         let over = declared
             .lasts
             .is_some_and(|lasts| elapsed >= declared.after.saturating_add(lasts));
-        if begun && !over { declared.rate.get() } else { 0.0 }
+        if begun && !over {
+            declared.rate.get()
+        } else {
+            0.0
+        }
     }
 
     /// How much later or longer a fault makes a unit of work.
@@ -167,6 +179,7 @@ impl ProducerFault {
 }
 
 /// What a producer's tuning declares.
+#[must_use]
 pub fn producer_faults(
     error_rate: Fraction,
     faults: &ProducerFaults,
@@ -191,7 +204,10 @@ pub fn producer_faults(
     let plain = plain
         .into_iter()
         .filter_map(|(name, fault)| Some((name, fault.as_ref()?.into())));
-    std::iter::once(error_rate).chain(plain).chain(late).collect()
+    std::iter::once(error_rate)
+        .chain(plain)
+        .chain(late)
+        .collect()
 }
 
 #[cfg(test)]
@@ -208,18 +224,25 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "the rates are handed through, not computed")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "the rates are handed through, not computed"
+    )]
     fn a_window_opens_and_closes_after_the_edit() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let table = FaultTable::new([(ProducerFault::Drop, declared(10, Some(5)))], start);
-        let rates = [0, 9, 10, 14, 15, 99].map(|second| table.rate(ProducerFault::Drop, at(second)));
+        let rates =
+            [0, 9, 10, 14, 15, 99].map(|second| table.rate(ProducerFault::Drop, at(second)));
         assert_eq!(rates, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
         assert_eq!(table.rate(ProducerFault::Late, at(10)), 0.0);
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "the rates are handed through, not computed")]
+    #[expect(
+        clippy::float_cmp,
+        reason = "the rates are handed through, not computed"
+    )]
     fn an_edit_elsewhere_leaves_a_running_window_and_its_own_begins_anew() {
         let start = Instant::now();
         let edit = start + Duration::from_secs(8);
@@ -238,7 +261,13 @@ mod tests {
 
     #[test]
     fn every_declared_fault_of_a_producer_is_taken_over() {
-        let fault = || Some(Fault { rate: Fraction::MAXIMUM, after: None, lasts: None });
+        let fault = || {
+            Some(Fault {
+                rate: Fraction::MAXIMUM,
+                after: None,
+                lasts: None,
+            })
+        };
         let late = TimedFault {
             rate: Fraction::MAXIMUM,
             duration: "1m".parse().unwrap(),

@@ -43,7 +43,7 @@ impl Ramp {
     /// Events planned within it.
     fn events(&self) -> f64 {
         if self.length.is_finite() {
-            (self.from + self.to) / 2.0 * self.length
+            f64::midpoint(self.from, self.to) * self.length
         } else if self.to > 0.0 {
             f64::INFINITY
         } else {
@@ -58,7 +58,9 @@ impl Ramp {
         }
         // Solves from·t + slope·t²/2 = events, in the form that loses no digits where the slope is small.
         let slope = (self.to - self.from) / self.length;
-        let root = (self.from * self.from + 2.0 * slope * events).max(0.0).sqrt();
+        let root = (self.from * self.from + 2.0 * slope * events)
+            .max(0.0)
+            .sqrt();
         2.0 * events / (self.from + root)
     }
 }
@@ -71,10 +73,19 @@ impl Profile {
     fn new(pacing: &Pacing) -> Self {
         let steady = |rate: f64| {
             let (start, before) = (0.0, 0.0);
-            Self(vec![Ramp { start, length: f64::INFINITY, from: rate, to: rate, before }])
+            Self(vec![Ramp {
+                start,
+                length: f64::INFINITY,
+                from: rate,
+                to: rate,
+                before,
+            }])
         };
         match pacing {
-            #[expect(clippy::cast_precision_loss, reason = "a pace needs no more than 53 bits")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a pace needs no more than 53 bits"
+            )]
             Pacing::IntervalNanoseconds(nanoseconds) => steady(1e9 / (*nanoseconds).max(1) as f64),
             Pacing::Rate(rate) => steady(*rate),
             Pacing::Stages(stages) => {
@@ -82,14 +93,26 @@ impl Profile {
                 let mut ramps = Vec::with_capacity(stages.len() + 1);
                 for stage in stages {
                     let (length, to) = (stage.duration.get().as_secs_f64(), stage.rate.get());
-                    let ramp = Ramp { start, length, from, to, before };
+                    let ramp = Ramp {
+                        start,
+                        length,
+                        from,
+                        to,
+                        before,
+                    };
                     before += ramp.events();
                     start += length;
                     from = to;
                     ramps.push(ramp);
                 }
                 let (length, to) = (f64::INFINITY, from);
-                ramps.push(Ramp { start, length, from, to, before });
+                ramps.push(Ramp {
+                    start,
+                    length,
+                    from,
+                    to,
+                    before,
+                });
                 Self(ramps)
             }
         }
@@ -241,7 +264,11 @@ mod tests {
     #[test]
     fn constant_events_are_even_and_begin_at_once() {
         let start = Instant::now();
-        let mut pacer = pacer(&Pacing::interval(Duration::from_millis(250)), Arrival::Constant, start);
+        let mut pacer = pacer(
+            &Pacing::interval(Duration::from_millis(250)),
+            Arrival::Constant,
+            start,
+        );
         assert_eq!(planned(&mut pacer, start, 5), [0.0, 0.25, 0.5, 0.75, 1.0]);
     }
 
@@ -269,7 +296,7 @@ mod tests {
     #[test]
     fn a_shorter_interval_counts_what_passed_and_a_longer_one_waits_in_full() {
         let start = Instant::now();
-        let minute = Pacing::interval(Duration::from_secs(60));
+        let minute = Pacing::interval(Duration::from_mins(1));
         let second = Pacing::interval(Duration::from_secs(1));
         let mut pacer = pacer(&minute, Arrival::Constant, start);
         pacer.advance();
@@ -289,7 +316,7 @@ mod tests {
         let fast = Pacing::Rate(1000.0);
         let mut pacer = pacer(&fast, Arrival::Constant, start);
         pacer.advance();
-        let later = start + Duration::from_secs(60);
+        let later = start + Duration::from_mins(1);
         pacer.resume(later);
         let times = planned(&mut pacer, later, 3);
         assert_eq!(times, [0.0, 0.001, 0.002]);
@@ -298,7 +325,12 @@ mod tests {
     #[test]
     fn stages_ramp_and_the_last_rate_stays() {
         let start = Instant::now();
-        let stages = Pacing::Stages(vec![stage(10, 10.0), stage(0, 2.0), stage(5, 2.0), stage(5, 0.0)]);
+        let stages = Pacing::Stages(vec![
+            stage(10, 10.0),
+            stage(0, 2.0),
+            stage(5, 2.0),
+            stage(5, 0.0),
+        ]);
         let mut pacer = pacer(&stages, Arrival::Constant, start);
         // 10 s × 5/s, then 5 s × 2/s, then 5 s × 1/s on average, then silence.
         let times = planned(&mut pacer, start, 1000);
@@ -306,7 +338,7 @@ mod tests {
         assert!((times[49] - 10.0).abs() < 1e-6, "{}", times[49]);
         assert!((times[59] - 15.0).abs() < 1e-6, "{}", times[59]);
         assert!((pacer.rate_at(start + Duration::from_secs(5)) - 5.0).abs() < 1e-9);
-        assert!(pacer.rate_at(start + Duration::from_secs(60)).abs() < 1e-9);
+        assert!(pacer.rate_at(start + Duration::from_mins(1)).abs() < 1e-9);
     }
 
     #[test]
@@ -315,11 +347,18 @@ mod tests {
         let mut pacer = pacer(&Pacing::Rate(100.0), Arrival::Poisson, start);
         let times = planned(&mut pacer, start, 100_000);
         // The time of the n-th event has mean n/rate and standard deviation √n/rate; the seed is fixed.
-        assert!((times[99_999] - 1000.0).abs() < 6.2 * 3.17, "{}", times[99_999]);
+        assert!(
+            (times[99_999] - 1000.0).abs() < 6.2 * 3.17,
+            "{}",
+            times[99_999]
+        );
         let mut gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         gaps.sort_by(f64::total_cmp);
         let median = gaps[gaps.len() / 2];
-        assert!((median - std::f64::consts::LN_2 / 100.0).abs() < 2e-4, "{median}");
+        assert!(
+            (median - std::f64::consts::LN_2 / 100.0).abs() < 2e-4,
+            "{median}"
+        );
     }
 
     proptest! {

@@ -169,7 +169,11 @@ impl WorkloadState {
     pub fn phase(&self) -> Phase {
         let phase = *self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = matches!(phase, Phase::Starting | Phase::Running);
-        if kept && self.health.trouble().is_some() { Phase::Waiting } else { phase }
+        if kept && self.health.trouble().is_some() {
+            Phase::Waiting
+        } else {
+            phase
+        }
     }
 
     /// Takes a sample for the rate of the last ten seconds; called about once a second.
@@ -197,15 +201,21 @@ impl WorkloadState {
             return (None, None);
         };
         let seconds = (now - first.at).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a rate needs no more than 53 bits"
+        )]
         let rate = (seconds > 0.0)
             .then(|| (self.events.load(Ordering::Relaxed) - first.events) as f64 / seconds);
-        #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a mean needs no more than 53 bits"
+        )]
         let late = lateness
             .count
             .checked_sub(first.late_events)
             .filter(|count| *count > 0)
-            .map(|count| (lateness.sum - first.late_sum).as_secs_f64() / count as f64);
+            .map(|count| lateness.sum.saturating_sub(first.late_sum).as_secs_f64() / count as f64);
         (rate, late)
     }
 
@@ -223,7 +233,9 @@ impl WorkloadState {
             instance: self.instance.clone(),
             generation: self.generation(),
             state: self.phase(),
-            reason: trouble.as_ref().map(|trouble| format!("{:?}", trouble.reason)),
+            reason: trouble
+                .as_ref()
+                .map(|trouble| format!("{:?}", trouble.reason)),
             message: trouble.map(|trouble| trouble.message),
             planned_rate_per_second: self.counters.planned_rate(),
             lateness_seconds,

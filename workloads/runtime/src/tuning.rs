@@ -98,7 +98,11 @@ fn collect_changes(
     if let (Value::Object(old), Value::Object(new)) = (before, after) {
         let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
         for name in names {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let path = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}.{name}")
+            };
             let at = |map: &serde_json::Map<_, _>| map.get(name).cloned().unwrap_or_default();
             collect_changes(&path, &at(old), &at(new), changes);
         }
@@ -122,7 +126,10 @@ pub async fn watch_file(file: PathBuf, handle: TuningHandle, cancelled: Cancella
             // A timeout is as good as a notice: the content is what counts.
             _ = tokio::time::timeout(POLL, changed.notified()) => {}
         }
-        while tokio::time::timeout(SETTLED, changed.notified()).await.is_ok() {}
+        while tokio::time::timeout(SETTLED, changed.notified())
+            .await
+            .is_ok()
+        {}
         match read_tuning(&file) {
             Ok(document) => {
                 complaint.clear();
@@ -155,9 +162,14 @@ fn file_watcher(file: &Path, changed: &Arc<Notify>) -> Option<notify::Recommende
     let changed = Arc::clone(changed);
     let mut watcher = notify::recommended_watcher(move |_| changed.notify_one()).ok()?;
     // The folder, not the file: a mounted ConfigMap is swapped by a link beside the file.
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     watcher
-        .watch(folder.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)
+        .watch(
+            folder.unwrap_or(Path::new(".")),
+            RecursiveMode::NonRecursive,
+        )
         .ok()?;
     Some(watcher)
 }
@@ -188,9 +200,15 @@ mod tests {
         let handle = TuningHandle::new(document(5, 0.1));
         assert_eq!(
             handle.offer(document(5, 0.2)),
-            Err(Refused::NotNewer { offered: 5, running: 5 })
+            Err(Refused::NotNewer {
+                offered: 5,
+                running: 5
+            })
         );
-        let other = TuningDocument { uid: "two".to_owned(), ..document(9, 0.2) };
+        let other = TuningDocument {
+            uid: "two".to_owned(),
+            ..document(9, 0.2)
+        };
         assert_eq!(handle.offer(other), Err(Refused::OtherResource));
         assert_eq!(*handle.current(), document(5, 0.1));
         assert_eq!(handle.offer(document(6, 0.2)), Ok(()));

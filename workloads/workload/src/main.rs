@@ -1,14 +1,13 @@
 //! What runs in a workload's pod, and by hand.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use ordermill_config::{
-    Documents, EnvironmentErrors, TUNING_FILE, VARIABLES, documents_from_environment, read_tuning,
-    read_workload,
+    Documents, EnvironmentErrors, TUNING_FILE, VARIABLES, documents_from_environment,
+    process_variables, read_tuning, read_workload,
 };
 use ordermill_crds::ProducerModel;
 use ordermill_runtime::admin::{AdminError, AdminServer};
@@ -18,6 +17,10 @@ use ordermill_runtime::tuning::{TuningHandle, watch_file};
 use ordermill_runtime::{Instance, Workload, WorkloadEnd, full_error, shutdown};
 use tokio_util::sync::CancellationToken;
 
+// An event is made on one thread and freed on another, which glibc's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs one Ordermill workload.
 #[derive(Debug, Parser)]
 #[command(version, after_help = environment_help())]
@@ -25,7 +28,12 @@ struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// Where the admin server (/livez, /readyz, /state) listens; port 0 takes any free one.
-    #[arg(long, global = true, env = "ADMIN_ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(
+        long,
+        global = true,
+        env = "ADMIN_ADDRESS",
+        default_value = "127.0.0.1:0"
+    )]
     admin: SocketAddr,
 }
 
@@ -58,7 +66,10 @@ fn environment_help() -> String {
     let lines = VARIABLES
         .iter()
         .map(|(name, meaning)| format!("  {name:<28} {meaning}\n"));
-    format!("Environment variables of the commands that send:\n{}", lines.collect::<String>())
+    format!(
+        "Environment variables of the commands that send:\n{}",
+        lines.collect::<String>()
+    )
 }
 
 /// Why the workload ended badly.
@@ -88,7 +99,10 @@ enum Failure {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("no runtime can be started: {error}");
@@ -122,7 +136,11 @@ fn job(command: Command) -> Result<Job, Failure> {
                 workload: read_workload(&config)?,
                 tuning: read_tuning(&tuning_file)?,
             };
-            return Ok(Job { documents, tuning_file: Some(tuning_file), ordinal });
+            return Ok(Job {
+                documents,
+                tuning_file: Some(tuning_file),
+                ordinal,
+            });
         }
         Command::WoodOrder => ProducerModel::WoodOrder,
         Command::WoodStock => ProducerModel::WoodStock,
@@ -130,22 +148,36 @@ fn job(command: Command) -> Result<Job, Failure> {
         Command::FoodOrder => ProducerModel::FoodOrder,
         Command::DrinkOrder => ProducerModel::DrinkOrder,
     };
-    let variables: BTreeMap<_, _> = std::env::vars().collect();
-    let mut documents =
-        documents_from_environment(model, &variables).map_err(Failure::Environment)?;
+    let mut documents = documents_from_environment(model, &process_variables())
+        .map_err(Failure::Environment)?;
     if documents.workload.resource.uid.is_empty() {
         // Without a name for the run, each start is a run of its own.
         let run = Instance::unique();
         documents.workload.resource.uid.clone_from(&run);
         documents.tuning.uid = run;
     }
-    Ok(Job { documents, tuning_file: None, ordinal: 0 })
+    Ok(Job {
+        documents,
+        tuning_file: None,
+        ordinal: 0,
+    })
 }
 
 async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Job { documents, tuning_file, ordinal } = job(arguments.command)?;
-    let Documents { workload: document, tuning } = documents;
-    log::init(document.telemetry.log_format, tuning.tuning.log_level, Stdout)?;
+    let Job {
+        documents,
+        tuning_file,
+        ordinal,
+    } = job(arguments.command)?;
+    let Documents {
+        workload: document,
+        tuning,
+    } = documents;
+    log::init(
+        document.telemetry.log_format,
+        tuning.tuning.log_level,
+        Stdout,
+    )?;
     let cancelled = CancellationToken::new();
     shutdown::cancel_on_signal(cancelled.clone()).map_err(Failure::Signals)?;
     let admin = AdminServer::bind(arguments.admin).await?;
@@ -173,7 +205,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     workload.flush_telemetry().await;
     background.cancel();
     if !serving.is_finished() {
-        serving.await.map_err(Failure::Broken)?.map_err(Failure::Serving)?;
+        serving
+            .await
+            .map_err(Failure::Broken)?
+            .map_err(Failure::Serving)?;
     }
     if let Some(watching) = watching {
         watching.await.map_err(Failure::Broken)?;

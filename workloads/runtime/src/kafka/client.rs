@@ -85,7 +85,10 @@ fn readable(path: &Path) -> Result<String, ConnectionError> {
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> ConnectionError {
-    ConnectionError::Credentials { path: path.to_owned(), source }
+    ConnectionError::Credentials {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -119,7 +122,11 @@ mod tests {
         let mut connection = plain();
         let path = file.path().to_owned();
         let mechanism = SaslMechanism::ScramSha512;
-        connection.sasl = Some(SaslFiles { mechanism, username: path.clone(), password: path });
+        connection.sasl = Some(SaslFiles {
+            mechanism,
+            username: path.clone(),
+            password: path,
+        });
         let config = client_config(&connection, "test").unwrap();
         assert_eq!(config.get("sasl.password"), Some("s3cret "));
         assert_eq!(config.get("security.protocol"), Some("sasl_plaintext"));
@@ -129,7 +136,10 @@ mod tests {
     fn a_missing_file_is_named() {
         let mut connection = plain();
         let certificate_authority = Some("/nowhere/ca.crt".into());
-        connection.tls = Some(TlsFiles { certificate_authority, ..TlsFiles::default() });
+        connection.tls = Some(TlsFiles {
+            certificate_authority,
+            ..TlsFiles::default()
+        });
         let error = client_config(&connection, "test").unwrap_err();
         assert!(error.to_string().contains("/nowhere/ca.crt"), "{error}");
     }

@@ -91,7 +91,8 @@ impl<S: DeliverySink> Context<S> {
         );
         if !purged {
             let topic = message.topic();
-            self.health.report(Reason::of(error), format!("{topic}: {error}"));
+            self.health
+                .report(Reason::of(error), format!("{topic}: {error}"));
         }
         let message = message.detach();
         let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +102,7 @@ impl<S: DeliverySink> Context<S> {
 
 /// Health of any client by its errors and statistics.
 pub(super) fn note_error(health: &Health, error: &KafkaError, reason: &str) {
-    health.report(Reason::of(error), format!("{error}: {reason}"));
+    health.report(Reason::of_text(error, reason), format!("{error}: {reason}"));
 }
 
 /// A broker that is up ends a trouble of the connection.
@@ -123,11 +124,13 @@ impl<S: DeliverySink> ClientContext for Context<S> {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.sink.in_scope(|| note_statistics(&self.health, &statistics));
+        self.sink
+            .in_scope(|| note_statistics(&self.health, &statistics));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.sink.in_scope(|| note_error(&self.health, &error, reason));
+        self.sink
+            .in_scope(|| note_error(&self.health, &error, reason));
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
             self.fatal.store(true, Ordering::Release);
             self.changed.notify_one();
@@ -171,11 +174,13 @@ impl ClientContext for QuietContext {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.span.in_scope(|| note_statistics(&self.health, &statistics));
+        self.span
+            .in_scope(|| note_statistics(&self.health, &statistics));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.span.in_scope(|| note_error(&self.health, &error, reason));
+        self.span
+            .in_scope(|| note_error(&self.health, &error, reason));
     }
 }
 

@@ -33,9 +33,16 @@ impl CredentialWatch {
         let files: Vec<_> = connection.files().cloned().collect();
         let changed = Arc::new(Notify::new());
         let seen = fingerprint(&files);
-        let _watcher = watch(&files, &changed);
+        let watcher = watch(&files, &changed);
         let poll_at = Instant::now() + POLL;
-        Self { files, seen, dirty: false, poll_at, changed, _watcher }
+        Self {
+            files,
+            seen,
+            dirty: false,
+            poll_at,
+            changed,
+            _watcher: watcher,
+        }
     }
 
     /// Waits until the files hold something else than before. Without files it waits for ever. Safe to drop at any time.
@@ -64,7 +71,10 @@ impl CredentialWatch {
 
     /// Whether the content stays as it is for a moment.
     async fn settled(&self, content: &[u8]) -> bool {
-        while tokio::time::timeout(SETTLED, self.changed.notified()).await.is_ok() {}
+        while tokio::time::timeout(SETTLED, self.changed.notified())
+            .await
+            .is_ok()
+        {}
         fingerprint(&self.files) == content
     }
 }
@@ -78,7 +88,11 @@ fn watch(files: &[PathBuf], changed: &Arc<Notify>) -> Option<RecommendedWatcher>
     let changed = Arc::clone(changed);
     let mut watcher = notify::recommended_watcher(move |_| changed.notify_one()).ok()?;
     for folder in folders {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
         watcher.watch(folder, RecursiveMode::NonRecursive).ok()?;
     }
     Some(watcher)

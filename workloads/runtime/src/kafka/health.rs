@@ -36,6 +36,21 @@ impl Reason {
         }
     }
 
+    /// The reason that an error stands for together with librdkafka's text: with TLS 1.3 a broker refuses a client's
+    /// certificate only after the handshake, which librdkafka then calls a transport failure.
+    #[must_use]
+    pub fn of_text(error: &KafkaError, text: &str) -> Self {
+        let reason = Self::of(error);
+        if reason != Self::KafkaUnreachable || !text.contains("SSL") {
+            return reason;
+        }
+        if text.contains("alert") && text.contains("certificate") {
+            Self::AuthenticationFailed
+        } else {
+            Self::TlsFailed
+        }
+    }
+
     const fn of_code(code: RDKafkaErrorCode) -> Self {
         use RDKafkaErrorCode as Code;
         match code {
@@ -141,6 +156,18 @@ mod tests {
         assert_eq!(health.trouble().unwrap().message, "wrong password");
         health.connected();
         assert_eq!(health.trouble(), None);
+    }
+
+    #[test]
+    fn a_refused_client_certificate_is_told_from_a_broker_that_is_away() {
+        let error = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
+        let refused = "SSL routines::tlsv13 alert certificate required: SSL alert number 116";
+        assert_eq!(
+            Reason::of_text(&error, refused),
+            Reason::AuthenticationFailed
+        );
+        let away = "Connect to ipv4#127.0.0.1:9092 failed: Connection refused";
+        assert_eq!(Reason::of_text(&error, away), Reason::KafkaUnreachable);
     }
 
     #[test]

@@ -11,10 +11,10 @@ mod topics;
 mod transaction;
 
 pub use client::ConnectionError;
-pub use context::{DeliverySink, Delivered};
+pub use context::{Delivered, DeliverySink};
 pub use health::{Health, Reason, Trouble};
 pub use oversized::OversizedSender;
 pub use record::Record;
 pub use sender::{Sender, SenderSettings};
 pub use topics::{TopicError, broker_limit, ensure_topics};
-pub use transaction::{Progress, TransactionError, TransactionalSender, TransactionSettings};
+pub use transaction::{Progress, TransactionError, TransactionSettings, TransactionalSender};

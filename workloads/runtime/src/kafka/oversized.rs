@@ -51,7 +51,12 @@ impl<S: DeliverySink> OversizedSender<S> {
     /// A sender that connects when it is first used.
     #[must_use]
     pub fn new(connection: KafkaConnection, client_id: String, sink: Arc<S>) -> Self {
-        Self { connection, client_id, sink, client: None }
+        Self {
+            connection,
+            client_id,
+            sink,
+            client: None,
+        }
     }
 
     /// Sends a record and forgets it; the sink learns how it fared.
@@ -69,7 +74,8 @@ impl<S: DeliverySink> OversizedSender<S> {
             .headers(record.headers.clone())
             .timestamp(record.timestamp);
         if let Err((error, prepared)) = client.send(prepared) {
-            self.sink.refused(*prepared.delivery_opaque, Some(error.to_string()));
+            self.sink
+                .refused(*prepared.delivery_opaque, Some(error.to_string()));
         }
     }
 

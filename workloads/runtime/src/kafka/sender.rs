@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ordermill_config::KafkaConnection;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedMessage};
+use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -57,8 +57,14 @@ impl SenderSettings {
             .set("acks", "all")
             // A record waits for its broker as long as it takes; the queue's bounds hold the memory.
             .set("message.timeout.ms", "0")
-            .set("queue.buffering.max.messages", self.queue_records.to_string())
-            .set("queue.buffering.max.kbytes", self.queue_kilobytes.to_string())
+            .set(
+                "queue.buffering.max.messages",
+                self.queue_records.to_string(),
+            )
+            .set(
+                "queue.buffering.max.kbytes",
+                self.queue_kilobytes.to_string(),
+            )
             .set("partitioner", "murmur2_random")
             .create_with_context(context)
             .map_err(ConnectionError::Client)
@@ -110,23 +116,34 @@ impl<S: DeliverySink> Sender<S> {
     /// Hands a record to the client. Without room now, record and tag come back: call [`Self::attend`] and try again.
     ///
     /// # Errors
-    /// The tag, where there is no room.
-    pub fn try_send(&mut self, record: &Record, tag: Box<S::Tag>) -> Result<(), Box<S::Tag>> {
-        if self.handover.is_some() || !self.again.is_empty() || self.client.context().has_returned() {
-            return Err(tag);
+    /// The record and its tag, where there is no room.
+    pub fn try_send(
+        &mut self,
+        mut record: Record,
+        tag: Box<S::Tag>,
+    ) -> Result<(), (Record, Box<S::Tag>)> {
+        if self.handover.is_some() || !self.again.is_empty() || self.client.context().has_returned()
+        {
+            return Err((record, tag));
         }
+        // Headers are moved, not copied: a copy would cost as much as the rest of the record.
+        let headers = std::mem::take(&mut record.headers);
         let prepared = BaseRecord::with_opaque_to(&record.topic, tag)
             .key(&record.key)
             .payload(&record.payload)
-            .headers(record.headers.clone())
+            .headers(headers)
             .timestamp(record.timestamp);
-        self.enqueue(prepared)
+        let Err((headers, tag)) = self.enqueue(prepared) else {
+            return Ok(());
+        };
+        record.headers = headers.unwrap_or_default();
+        Err((record, tag))
     }
 
     fn enqueue<K, P>(
         &self,
         record: BaseRecord<'_, K, P, Box<S::Tag>>,
-    ) -> Result<(), Box<S::Tag>>
+    ) -> Result<(), (Option<OwnedHeaders>, Box<S::Tag>)>
     where
         K: rdkafka::message::ToBytes + ?Sized,
         P: rdkafka::message::ToBytes + ?Sized,
@@ -145,7 +162,7 @@ impl<S: DeliverySink> Sender<S> {
                     context.fatal.fetch_or(is_fatal(&error), Ordering::AcqRel);
                     context.changed.notify_one();
                 }
-                Err(record.delivery_opaque)
+                Err((record.headers, record.delivery_opaque))
             }
         }
     }
@@ -232,7 +249,7 @@ impl<S: DeliverySink> Sender<S> {
         while let Some(Returned { message, tag }) = self.again.pop_front() {
             match self.enqueue(returned_record(&message, tag)) {
                 Ok(()) => {}
-                Err(tag) => {
+                Err((_, tag)) => {
                     self.again.push_front(Returned { message, tag });
                     self.again_at = Some(Instant::now() + self.backoff);
                     return;

@@ -33,7 +33,9 @@ pub enum TopicError {
         source: KafkaError,
     },
     /// It is missing and the client may not create it.
-    #[error("topic {topic} is missing and this client may not create it: create it, or allow Create on it")]
+    #[error(
+        "topic {topic} is missing and this client may not create it: create it, or allow Create on it"
+    )]
     Denied {
         /// The topic.
         topic: String,
@@ -107,7 +109,9 @@ pub async fn ensure_topics(
             continue;
         }
         if !create {
-            return Err(TopicError::Missing { topic: topic.name.to_string() });
+            return Err(TopicError::Missing {
+                topic: topic.name.to_string(),
+            });
         }
         let admin = match &mut admin {
             Some(admin) => admin,
@@ -135,9 +139,15 @@ async fn exists(
     let metadata = asked
         .await
         .map_err(TopicError::Stopped)?
-        .map_err(|source| TopicError::Metadata { topic: name.clone(), source })?;
+        .map_err(|source| TopicError::Metadata {
+            topic: name.clone(),
+            source,
+        })?;
     let found = metadata.topics().iter().find(|found| found.name() == name);
-    match found.and_then(|found| found.error()).map(RDKafkaErrorCode::from) {
+    match found
+        .and_then(rdkafka::metadata::MetadataTopic::error)
+        .map(RDKafkaErrorCode::from)
+    {
         // A broker that hides a topic for missing rights says so here; creating it would say the same.
         None => Ok(found.is_some()),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(false),
@@ -146,10 +156,7 @@ async fn exists(
     }
 }
 
-async fn create_topic(
-    admin: &AdminClient<QuietContext>,
-    topic: &Topic,
-) -> Result<(), TopicError> {
+async fn create_topic(admin: &AdminClient<QuietContext>, topic: &Topic) -> Result<(), TopicError> {
     let name = topic.name.to_string();
     let mut wanted = NewTopic::new(
         &name,
@@ -163,7 +170,10 @@ async fn create_topic(
     let results = admin
         .create_topics([&wanted], &options)
         .await
-        .map_err(|source| TopicError::Request { topic: name.clone(), source })?;
+        .map_err(|source| TopicError::Request {
+            topic: name.clone(),
+            source,
+        })?;
     for result in results {
         match result {
             Ok(_) => tracing::info!(topic = name, "created the topic"),

@@ -106,7 +106,9 @@ struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.quiet.span.in_scope(|| note_log(level, facility, message));
+        self.quiet
+            .span
+            .in_scope(|| note_log(level, facility, message));
     }
 
     fn stats(&self, statistics: Statistics) {
@@ -187,7 +189,9 @@ impl TransactionalSender {
         let producer = Arc::clone(&session.producer);
         blocking(move || producer.init_transactions(TIMEOUT))
             .await?
-            .map_err(TransactionError::kafka("fence earlier producers of this work"))?;
+            .map_err(TransactionError::kafka(
+                "fence earlier producers of this work",
+            ))?;
         let progress = session.read_progress().await?;
         Ok((session, progress))
     }
@@ -208,17 +212,20 @@ impl TransactionalSender {
                 return None;
             };
             let sent = u64::try_from(offset).ok()?;
-            Some(Progress { sent, state: element.metadata().to_owned() })
+            Some(Progress {
+                sent,
+                state: element.metadata().to_owned(),
+            })
         });
         Ok(progress)
     }
 
-    /// Hands a record to the open transaction, beginning one where none is open. `false`: no room now; wait with
-    /// [`Self::room`] and try again.
+    /// Hands a record to the open transaction, beginning one where none is open. Its headers are taken, unless there is no
+    /// room now (`false`): wait with [`Self::room`] and try again.
     ///
     /// # Errors
     /// When no transaction can be begun or the client refuses the record.
-    pub fn try_send(&mut self, record: &Record) -> Result<bool, TransactionError> {
+    pub fn try_send(&mut self, record: &mut Record) -> Result<bool, TransactionError> {
         if !self.begun {
             self.producer
                 .begin_transaction()
@@ -228,7 +235,7 @@ impl TransactionalSender {
         let prepared = BaseRecord::to(&record.topic)
             .key(&record.key)
             .payload(&record.payload)
-            .headers(record.headers.clone())
+            .headers(std::mem::take(&mut record.headers))
             .timestamp(record.timestamp);
         self.producer.context().full.store(true, Ordering::Release);
         match self.producer.send(prepared) {
@@ -236,8 +243,15 @@ impl TransactionalSender {
                 self.producer.context().full.store(false, Ordering::Release);
                 Ok(true)
             }
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
-            Err((source, _)) => Err(TransactionError::Kafka { step: "send a record", source }),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                let headers = refused.headers.unwrap_or_default();
+                record.headers = headers;
+                Ok(false)
+            }
+            Err((source, _)) => Err(TransactionError::Kafka {
+                step: "send a record",
+                source,
+            }),
         }
     }
 
@@ -275,7 +289,9 @@ fn commit(
 ) -> Result<(), TransactionError> {
     let group = consumer
         .group_metadata()
-        .ok_or(KafkaError::ClientCreation("the progress group has no metadata".to_owned()))
+        .ok_or(KafkaError::ClientCreation(
+            "the progress group has no metadata".to_owned(),
+        ))
         .map_err(TransactionError::kafka("name the progress group"))?;
     let offset = Offset::Offset(i64::try_from(sent).unwrap_or(i64::MAX));
     let mut offsets = TopicPartitionList::new();
@@ -287,7 +303,9 @@ fn commit(
     }
     producer
         .send_offsets_to_transaction(&offsets, &group, TIMEOUT)
-        .map_err(TransactionError::kafka("put the progress into the transaction"))?;
+        .map_err(TransactionError::kafka(
+            "put the progress into the transaction",
+        ))?;
     let mut result = producer.commit_transaction(TIMEOUT);
     for _ in 0..COMMIT_REPETITIONS {
         // The commit goes on in the background; the same call again waits for it.
@@ -307,7 +325,10 @@ fn commit(
     match (result, failure) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some((reason, message))) => Err(TransactionError::Record { reason, message }),
-        (Err(source), None) => Err(TransactionError::Kafka { step: "commit", source }),
+        (Err(source), None) => Err(TransactionError::Kafka {
+            step: "commit",
+            source,
+        }),
     }
 }
 
