@@ -47,7 +47,12 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let report = validate_files(&options.filenames, folders, &schemas);
     let found = report.objects.len() + report.skipped.len() + report.violations.len();
     if found == 0 {
-        let hint = if options.recursive { "" } else { "; -R looks into their folders too" };
+        let folder = options.filenames.iter().any(|path| path.is_dir());
+        let hint = if folder && !options.recursive {
+            "; -R looks into the folders of folders too"
+        } else {
+            ""
+        };
         eprintln!("error: there is no manifest in what was given{hint}");
         return ExitCode::FAILURE;
     }

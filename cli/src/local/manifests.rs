@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use ordermill_crds::validate::{Folders, Manifest, Schemas, Violation, validate_files};
 
-use super::Failure;
-
 /// What the files hold.
 pub(super) struct Manifests {
     pub objects: BTreeMap<ResourceKey, Manifest>,
@@ -22,9 +20,8 @@ pub(super) struct ResourceKey {
 }
 
 /// Reads and checks every file. Folders are searched with the folders in them, so that `-f examples` finds every system.
-pub(super) fn load(paths: &[PathBuf]) -> Result<Manifests, Failure> {
-    let schemas = Schemas::of_this_build()?;
-    let report = validate_files(paths, Folders::Recursive, &schemas);
+pub(super) fn load(paths: &[PathBuf], schemas: &Schemas) -> Manifests {
+    let report = validate_files(paths, Folders::Recursive, schemas);
     let objects = report.objects.into_iter().map(|manifest| {
         let key = ResourceKey {
             kind: manifest.kind.clone(),
@@ -36,10 +33,10 @@ pub(super) fn load(paths: &[PathBuf]) -> Result<Manifests, Failure> {
         };
         (key, manifest)
     });
-    Ok(Manifests {
+    Manifests {
         objects: objects.collect(),
         violations: report.violations,
-    })
+    }
 }
 
 impl Manifests {
@@ -97,7 +94,8 @@ mod tests {
         );
         write(folder.path(), "b.yaml", &producer("three"));
         let paths = [folder.path().to_owned()];
-        let before = load(&paths).unwrap();
+        let schemas = Schemas::of_this_build().unwrap();
+        let before = load(&paths, &schemas);
         assert_eq!(before.objects.len(), 3);
         let running = || {
             before
@@ -111,11 +109,11 @@ mod tests {
         let names =
             |keys: Vec<ResourceKey>| -> Vec<_> { keys.into_iter().map(|key| key.name).collect() };
         assert_eq!(
-            names(load(&paths).unwrap().gone(running())),
+            names(load(&paths, &schemas).gone(running())),
             ["one", "three"]
         );
 
         write(folder.path(), "a.yaml", "kind: [");
-        assert_eq!(names(load(&paths).unwrap().gone(running())), ["three"]);
+        assert_eq!(names(load(&paths, &schemas).gone(running())), ["three"]);
     }
 }

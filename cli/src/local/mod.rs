@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use ordermill_config::{
     EnvironmentErrors, KafkaConnection, kafka_from_environment, process_variables,
 };
-use ordermill_crds::validate::SchemasError;
+use ordermill_crds::validate::{Schemas, SchemasError};
 use ordermill_crds::values::{BootstrapServers, TelemetryEndpoint};
 use ordermill_crds::{LogFormat, LogLevel};
 use ordermill_runtime::telemetry::log::{self, ChannelSink, Stderr};
@@ -117,7 +117,8 @@ async fn run_async(options: Options) -> Result<(), Failure> {
         Output::Plain
     };
     let output = options.output.unwrap_or(default_output);
-    let manifests = manifests::load(&options.filenames)?;
+    let schemas = Schemas::of_this_build()?;
+    let manifests = manifests::load(&options.filenames, &schemas);
     if !manifests.violations.is_empty() {
         for violation in &manifests.violations {
             eprintln!("{violation}");
@@ -141,6 +142,7 @@ async fn run_async(options: Options) -> Result<(), Failure> {
     let kafka_address = connection.bootstrap_servers.to_string();
     let settings = Settings {
         paths: options.filenames,
+        schemas,
         connection,
         otlp_endpoint: options.otlp_endpoint,
         run: options

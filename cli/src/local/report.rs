@@ -47,7 +47,9 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
                 .find(|report| report.state != Phase::Completed)
         })
         .unwrap_or(first);
-    let lateness = instances.iter().filter_map(|report| report.lateness_seconds);
+    let lateness = instances
+        .iter()
+        .filter_map(|report| report.lateness_seconds);
     Some(ResourceReport {
         kind: first.kind.clone(),
         namespace: first.namespace.clone(),
@@ -56,10 +58,7 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
         state: format!("{:?}", telling.state),
         reason: telling.reason.clone(),
         message: telling.message.clone(),
-        planned_rate_per_second: instances
-            .iter()
-            .map(|it| it.planned_rate_per_second)
-            .sum(),
+        planned_rate_per_second: instances.iter().map(|it| it.planned_rate_per_second).sum(),
         lateness_seconds: lateness.reduce(f64::max),
         observed: observed(instances, former),
     })
@@ -68,11 +67,8 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
 /// The counts of all instances, and the rate of those that are not former.
 pub(super) fn observed(instances: &[StateReport], former: &[StateReport]) -> Observed {
     let all = || instances.iter().chain(former).map(|it| &it.observed);
-    let total = |field: fn(&Observed) -> Option<i64>| {
-        all()
-            .filter_map(field)
-            .reduce(i64::saturating_add)
-    };
+    let total =
+        |field: fn(&Observed) -> Option<i64>| all().filter_map(field).reduce(i64::saturating_add);
     let rates = instances.iter().filter_map(|report| {
         let rate = report.observed.rate_per_second.as_deref()?;
         rate.parse::<f64>().ok()

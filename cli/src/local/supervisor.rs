@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use ordermill_config::KafkaConnection;
+use ordermill_crds::validate::Schemas;
 use ordermill_crds::values::TelemetryEndpoint;
 use ordermill_runtime::full_error;
 use tokio::sync::Notify;
@@ -25,6 +26,7 @@ const SETTLED: Duration = Duration::from_millis(60);
 /// What the resources run with.
 pub(super) struct Settings {
     pub paths: Vec<PathBuf>,
+    pub schemas: Schemas,
     pub connection: KafkaConnection,
     pub otlp_endpoint: Option<TelemetryEndpoint>,
     /// Names this run towards Kafka.
@@ -141,10 +143,10 @@ impl Supervisor {
             .await
             .is_ok()
         {}
-        match manifests::load(&self.settings.paths) {
-            Ok(manifests) => self.apply(manifests),
-            Err(error) => tracing::error!("{}; what runs stays as it was", full_error(&error)),
-        }
+        self.apply(manifests::load(
+            &self.settings.paths,
+            &self.settings.schemas,
+        ));
     }
 
     /// Whether every resource that can run has done all it was to do.
