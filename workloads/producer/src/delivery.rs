@@ -98,12 +98,15 @@ impl Tag {
     }
 }
 
-/// Tells of an event that was held back on purpose.
+/// Counts and tells of an event that was held back on purpose.
 pub(crate) fn report_suppressed(telemetry: &Telemetry, tag: &Tag) {
-    let outcome = tag.outcome();
-    telemetry.counters().record(outcome);
-    let fault = tag.faults.label();
-    let reason = format!("not sent, on purpose: injected by {fault}");
+    telemetry.counters().record(tag.outcome());
+    let told = format!("not sent, on purpose: injected by {}", tag.faults.label());
+    tell_injected(telemetry, tag, told, None);
+}
+
+/// Tells of an event that has a fault: by a line at level ERROR and a span with an error, both marked as on purpose.
+fn tell_injected(telemetry: &Telemetry, tag: &Tag, told: String, at: Option<Delivered>) {
     tracing::error!(
         trace_id = %tag.trace.trace_id(),
         span_id = %tag.trace.span_id(),
@@ -111,13 +114,12 @@ pub(crate) fn report_suppressed(telemetry: &Telemetry, tag: &Tag) {
         key = tag.key,
         ordermill.sequence = tag.sequence,
         ordermill.injected = true,
-        ordermill.fault = fault,
-        "{reason}"
+        ordermill.fault = tag.faults.label(),
+        "{told}"
     );
-    if telemetry.spans().keeps(&tag.trace, outcome) {
-        telemetry
-            .spans()
-            .record(tag.span(outcome, Status::error(reason), None));
+    let (spans, outcome) = (telemetry.spans(), tag.outcome());
+    if spans.keeps(&tag.trace, outcome) {
+        spans.record(tag.span(outcome, Status::error(told), at));
     }
 }
 
@@ -156,37 +158,24 @@ impl DeliveryReporter {
             self.telemetry.counters().record(outcome);
             self.state.add_events(1);
         }
-        if tag.faults.is_empty() {
-            tracing::debug!(
-                trace_id = %tag.trace.trace_id(),
-                span_id = %tag.trace.span_id(),
-                topic = &*tag.topic,
-                key = tag.key,
-                ordermill.sequence = tag.sequence,
-                "sent"
+        if !tag.faults.is_empty() {
+            let told = format!(
+                "sent with a fault, on purpose: injected by {}",
+                tag.faults.label()
             );
-        } else {
-            let fault = tag.faults.label();
-            tracing::error!(
-                trace_id = %tag.trace.trace_id(),
-                span_id = %tag.trace.span_id(),
-                topic = &*tag.topic,
-                key = tag.key,
-                ordermill.sequence = tag.sequence,
-                ordermill.injected = true,
-                ordermill.fault = fault,
-                "sent with a fault, on purpose: injected by {fault}"
-            );
+            return tell_injected(&self.telemetry, tag, told, at);
         }
+        tracing::debug!(
+            trace_id = %tag.trace.trace_id(),
+            span_id = %tag.trace.span_id(),
+            topic = &*tag.topic,
+            key = tag.key,
+            ordermill.sequence = tag.sequence,
+            "sent"
+        );
         let spans = self.telemetry.spans();
         if spans.keeps(&tag.trace, outcome) {
-            let status = match outcome {
-                Outcome::Ok => Status::Unset,
-                Outcome::Injected(fault) | Outcome::Failed(fault) => {
-                    Status::error(format!("injected by {fault}"))
-                }
-            };
-            spans.record(tag.span(outcome, status, at));
+            spans.record(tag.span(outcome, Status::Unset, at));
         }
     }
 }
@@ -203,28 +192,14 @@ impl DeliverySink for DeliveryReporter {
     }
 
     fn refused(&self, tag: Tag, refusal: Option<String>) {
-        let outcome = tag.outcome();
-        self.telemetry.counters().record(outcome);
-        let told = match &refusal {
+        self.telemetry.counters().record(tag.outcome());
+        let told = match refusal {
             Some(refusal) => {
                 format!("refused by the broker, on purpose: injected by oversized: {refusal}")
             }
             None => "taken by the broker although it was made too large on purpose".to_owned(),
         };
-        tracing::error!(
-            trace_id = %tag.trace.trace_id(),
-            span_id = %tag.trace.span_id(),
-            topic = &*tag.topic,
-            key = tag.key,
-            ordermill.sequence = tag.sequence,
-            ordermill.injected = true,
-            ordermill.fault = tag.faults.label(),
-            "{told}"
-        );
-        let spans = self.telemetry.spans();
-        if spans.keeps(&tag.trace, outcome) {
-            spans.record(tag.span(outcome, Status::error(told), None));
-        }
+        tell_injected(&self.telemetry, &tag, told, None);
     }
 
     fn order(tag: &Tag) -> u64 {

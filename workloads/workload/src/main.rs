@@ -148,8 +148,8 @@ fn job(command: Command) -> Result<Job, Failure> {
         Command::FoodOrder => ProducerModel::FoodOrder,
         Command::DrinkOrder => ProducerModel::DrinkOrder,
     };
-    let mut documents = documents_from_environment(model, &process_variables())
-        .map_err(Failure::Environment)?;
+    let mut documents =
+        documents_from_environment(model, &process_variables()).map_err(Failure::Environment)?;
     if documents.workload.resource.uid.is_empty() {
         // Without a name for the run, each start is a run of its own.
         let run = Instance::unique();
