@@ -40,6 +40,12 @@ pub enum TopicError {
         /// The topic.
         topic: String,
     },
+    /// The client may not see it, so it cannot be told whether it is there.
+    #[error("this client may not see topic {topic}: allow Describe and Write on it")]
+    Hidden {
+        /// The topic.
+        topic: String,
+    },
     /// It is missing and is managed by somebody else.
     #[error("topic {topic} is missing, and somebody else is to create it")]
     Missing {
@@ -75,6 +81,7 @@ impl TopicError {
         match self {
             Self::Connection(_) => Reason::ConfigurationInvalid,
             Self::Metadata { source, .. } | Self::Request { source, .. } => Reason::of(source),
+            Self::Hidden { .. } => Reason::NotAuthorized,
             Self::Denied { .. } => Reason::TopicCreationDenied,
             Self::Missing { .. } | Self::Refused { .. } => Reason::TopicMissing,
             Self::Stopped(_) => Reason::KafkaError,
@@ -148,10 +155,9 @@ async fn exists(
         .and_then(rdkafka::metadata::MetadataTopic::error)
         .map(RDKafkaErrorCode::from)
     {
-        // A broker that hides a topic for missing rights says so here; creating it would say the same.
         None => Ok(found.is_some()),
         Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(false),
-        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(TopicError::Denied { topic: name }),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Err(TopicError::Hidden { topic: name }),
         Some(code) => Err(TopicError::Refused { topic: name, code }),
     }
 }
