@@ -191,6 +191,10 @@ impl DeliverySink for DeliveryReporter {
         self.acknowledged(&tag, Some(at));
     }
 
+    fn sent_again(&self) {
+        self.state.add_retried(1);
+    }
+
     fn refused(&self, tag: Tag, refusal: Option<String>) {
         self.telemetry.counters().record(tag.outcome());
         let told = match refusal {

@@ -33,6 +33,9 @@ pub trait DeliverySink: Send + Sync + 'static {
     /// The record is acknowledged by all in-sync replicas.
     fn delivered(&self, tag: Self::Tag, at: Delivered);
 
+    /// A record that came back was sent again.
+    fn sent_again(&self);
+
     /// A record that was made to be refused was refused, or taken nevertheless (`None`).
     fn refused(&self, tag: Self::Tag, refusal: Option<String>);
 

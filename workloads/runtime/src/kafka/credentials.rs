@@ -20,8 +20,8 @@ const POLL: Duration = Duration::from_secs(10);
 pub(super) struct CredentialWatch {
     files: Vec<PathBuf>,
     seen: Vec<u8>,
-    /// Something happened that has not been looked at yet.
-    dirty: bool,
+    /// When the files are looked at: something happened, and they may still be changing.
+    look_at: Option<Instant>,
     poll_at: Instant,
     changed: Arc<Notify>,
     /// Held so that the watch goes on; absent where the system offers none, and polling must do.
@@ -38,44 +38,40 @@ impl CredentialWatch {
         Self {
             files,
             seen,
-            dirty: false,
+            look_at: None,
             poll_at,
             changed,
             _watcher: watcher,
         }
     }
 
-    /// Waits until the files hold something else than before. Without files it waits for ever. Safe to drop at any time.
+    /// Waits until the files hold something else than before. Without files it waits for ever. Safe to drop at any time: it
+    /// goes on where it was, so that a busy caller does not keep it from its end.
     pub(super) async fn changed(&mut self) {
         if self.files.is_empty() {
             std::future::pending::<()>().await;
         }
         loop {
-            if !self.dirty {
+            let Some(look_at) = self.look_at else {
                 // A timeout is as good as a notice: the content is what counts.
                 _ = tokio::time::timeout_at(self.poll_at, self.changed.notified()).await;
-                self.dirty = true;
-            }
-            let now = fingerprint(&self.files);
-            if now != self.seen && !self.settled(&now).await {
+                self.look_at = Some(Instant::now() + SETTLED);
                 continue;
-            }
-            self.dirty = false;
-            self.poll_at = Instant::now() + POLL;
-            if now != self.seen {
-                self.seen = now;
-                return;
+            };
+            tokio::select! {
+                biased;
+                () = self.changed.notified() => self.look_at = Some(Instant::now() + SETTLED),
+                () = tokio::time::sleep_until(look_at) => {
+                    self.look_at = None;
+                    self.poll_at = Instant::now() + POLL;
+                    let content = fingerprint(&self.files);
+                    if content != self.seen {
+                        self.seen = content;
+                        return;
+                    }
+                }
             }
         }
-    }
-
-    /// Whether the content stays as it is for a moment.
-    async fn settled(&self, content: &[u8]) -> bool {
-        while tokio::time::timeout(SETTLED, self.changed.notified())
-            .await
-            .is_ok()
-        {}
-        fingerprint(&self.files) == content
     }
 }
 
@@ -107,4 +103,54 @@ fn fingerprint(files: &[PathBuf]) -> Vec<u8> {
         hash.update(&content);
     }
     hash.finalize().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use ordermill_config::TlsFiles;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rotation_is_noticed_also_by_a_caller_who_keeps_dropping_the_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.crt");
+        fs::write(&file, "old").unwrap();
+        let mut connection = KafkaConnection::plain("kafka:9092".parse().unwrap());
+        let certificate_authority = Some(file.clone());
+        connection.tls = Some(TlsFiles {
+            certificate_authority,
+            ..TlsFiles::default()
+        });
+        let mut watch = CredentialWatch::new(&connection);
+        fs::write(&file, "new").unwrap();
+        let noticed = async {
+            while tokio::time::timeout(Duration::from_millis(3), watch.changed())
+                .await
+                .is_err()
+            {}
+        };
+        tokio::time::timeout(Duration::from_secs(20), noticed)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_same_content_written_again_is_no_rotation() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.crt");
+        fs::write(&file, "same").unwrap();
+        let mut connection = KafkaConnection::plain("kafka:9092".parse().unwrap());
+        let certificate_authority = Some(file.clone());
+        connection.tls = Some(TlsFiles {
+            certificate_authority,
+            ..TlsFiles::default()
+        });
+        let mut watch = CredentialWatch::new(&connection);
+        fs::write(&file, "same").unwrap();
+        let wait = tokio::time::timeout(4 * SETTLED, watch.changed()).await;
+        assert!(wait.is_err());
+    }
 }

@@ -188,9 +188,19 @@ impl<S: DeliverySink> Sender<S> {
             self.handover = None;
             return;
         }
+        let now = Instant::now();
+        let fatal = self.client.context().fatal.load(Ordering::Acquire);
+        if fatal && self.again_at.is_none() {
+            self.again_at = Some(now + self.next_backoff());
+        }
         if let Some(at) = self.again_at {
             tokio::time::sleep_until(at).await;
-            self.send_again();
+            if fatal {
+                tracing::warn!("the Kafka client met a fatal error and is replaced");
+                self.replace();
+            } else {
+                self.send_again();
+            }
             return;
         }
         let context = Arc::clone(self.client.context());
@@ -198,10 +208,6 @@ impl<S: DeliverySink> Sender<S> {
             () = context.attention() => {
                 let returned = context.take_returned();
                 self.take_back(returned);
-                if context.fatal.load(Ordering::Acquire) {
-                    tracing::warn!("the Kafka client met a fatal error and is replaced");
-                    self.replace();
-                }
             }
             () = self.credentials.changed() => {
                 tracing::info!("the Kafka credentials have changed: the client is replaced");
@@ -241,17 +247,22 @@ impl<S: DeliverySink> Sender<S> {
         self.again
             .make_contiguous()
             .sort_by_key(|returned| S::order(&returned.tag));
-        self.again_at = Some(Instant::now() + self.backoff);
+        self.again_at = Some(Instant::now() + self.next_backoff());
+    }
+
+    fn next_backoff(&mut self) -> Duration {
+        let backoff = self.backoff;
         self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
+        backoff
     }
 
     fn send_again(&mut self) {
         while let Some(Returned { message, tag }) = self.again.pop_front() {
             match self.enqueue(returned_record(&message, tag)) {
-                Ok(()) => {}
+                Ok(()) => self.sink.sent_again(),
                 Err((_, tag)) => {
                     self.again.push_front(Returned { message, tag });
-                    self.again_at = Some(Instant::now() + self.backoff);
+                    self.again_at = Some(Instant::now() + self.next_backoff());
                     return;
                 }
             }
@@ -274,6 +285,7 @@ impl<S: DeliverySink> Sender<S> {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 let message = format!("{error}: {}", cause.unwrap_or_default());
                 self.health.report(Reason::ConfigurationInvalid, message);
+                self.again_at = Some(Instant::now() + self.next_backoff());
             }
         }
     }

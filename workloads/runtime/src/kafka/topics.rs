@@ -7,7 +7,7 @@ use ordermill_config::KafkaConnection;
 use ordermill_crds::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::producer::{Producer, ThreadedProducer};
 
 use super::client::client_config;
 use super::context::QuietContext;
@@ -106,7 +106,8 @@ pub async fn ensure_topics(
         health: Arc::clone(health),
         span: tracing::Span::current(),
     };
-    let asking: BaseProducer<QuietContext> = config
+    // One that polls by itself, so that it tells why no broker answers.
+    let asking: ThreadedProducer<QuietContext> = config
         .create_with_context(context())
         .map_err(ConnectionError::Client)?;
     let asking = Arc::new(asking);
@@ -134,7 +135,7 @@ pub async fn ensure_topics(
 }
 
 async fn exists(
-    client: &Arc<BaseProducer<QuietContext>>,
+    client: &Arc<ThreadedProducer<QuietContext>>,
     topic: &Topic,
 ) -> Result<bool, TopicError> {
     let name = topic.name.to_string();

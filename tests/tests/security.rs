@@ -1,0 +1,279 @@
+//! TLS, SASL and rights: each way in works, each wrong way gives its reason, and credentials are rotated while events flow.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/producer/mod.rs"]
+mod support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use ordermill_config::{KafkaConnection, SaslFiles, TlsFiles};
+use ordermill_crds::SaslMechanism;
+use ordermill_tests::certificates::{Authority, ClientFiles};
+use ordermill_tests::kafka::{Broker, Operation, Resource};
+use ordermill_tests::reader::{Isolation, Until, read_all};
+use ordermill_tests::{Scratch, TestResult};
+use support::{Configuration, Producer, SOON, Setup, totals};
+
+const USER: &str = "miller";
+const PASSWORD: &str = "flour and water";
+
+/// Fast enough that something is always in flight, and no event is held back.
+fn spec(topic: &str) -> String {
+    format!(
+        "{{model: FoodOrder, rate: 200, errorRate: 0, topics: {{orderEvents: {{name: {topic}}}}}}}"
+    )
+}
+
+/// A password in files, as a mounted Secret has it.
+struct Password(Scratch);
+
+impl Password {
+    fn new(password: &str) -> TestResult<Self> {
+        let folder = Scratch::new("password")?;
+        fs::write(folder.path().join("username"), USER)?;
+        fs::write(folder.path().join("password"), password)?;
+        Ok(Self(folder))
+    }
+
+    fn change(&self, password: &str) -> TestResult {
+        Ok(fs::write(self.0.path().join("password"), password)?)
+    }
+
+    fn files(&self, mechanism: SaslMechanism) -> SaslFiles {
+        let file = |name| self.0.path().join(name);
+        SaslFiles {
+            mechanism,
+            username: file("username"),
+            password: file("password"),
+        }
+    }
+}
+
+fn tls(certificate_authority: PathBuf) -> TlsFiles {
+    let certificate_authority = Some(certificate_authority);
+    TlsFiles {
+        certificate_authority,
+        ..TlsFiles::default()
+    }
+}
+
+fn mutual_tls(files: ClientFiles) -> TlsFiles {
+    TlsFiles {
+        certificate_authority: Some(files.authority),
+        certificate: Some(files.certificate),
+        private_key: Some(files.key),
+    }
+}
+
+fn configuration(
+    bootstrap: &str,
+    tls: Option<TlsFiles>,
+    sasl: Option<SaslFiles>,
+) -> TestResult<Configuration> {
+    let kafka = KafkaConnection {
+        tls,
+        sasl,
+        ..KafkaConnection::plain(bootstrap.parse()?)
+    };
+    Configuration::saved(
+        Setup {
+            kafka,
+            ..Setup::plain(bootstrap)?
+        },
+        &spec("orders"),
+    )
+}
+
+/// Stops the producer and accounts for every event: none lost, none doubled.
+async fn account(broker: &Broker, mut producer: Producer) -> TestResult {
+    let state = producer.state().await?;
+    producer.stop().await?;
+    let records = read_all(
+        broker.bootstrap(),
+        "orders",
+        Isolation::ReadCommitted,
+        Until::end(),
+    )
+    .await?;
+    let totals = totals(&records);
+    assert_eq!(totals.len(), 1, "one instance, never restarted: {totals:?}");
+    let events: u64 = totals.values().map(|total| total.events).sum();
+    assert!(events >= state.events(), "{events} of {}", state.events());
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_mechanism_logs_in_with_and_without_tls() -> TestResult {
+    let authority = Authority::new("bakery")?;
+    let broker = Broker::builder()
+        .user(USER, PASSWORD)
+        .tls(&authority)
+        .start()
+        .await?;
+    let folder = Scratch::new("authority")?;
+    let files = authority.write_client(&authority.client(USER)?, folder.path())?;
+    let password = Password::new(&format!("{PASSWORD}\n"))?;
+    let all = [
+        SaslMechanism::Plain,
+        SaslMechanism::ScramSha256,
+        SaslMechanism::ScramSha512,
+    ];
+    for mechanism in all {
+        let sasl = Some(password.files(mechanism));
+        let plain = configuration(broker.bootstrap_sasl(), None, sasl.clone())?;
+        let encrypted = configuration(
+            broker.bootstrap_sasl_ssl(),
+            Some(tls(files.authority.clone())),
+            sasl,
+        )?;
+        for configuration in [plain, encrypted] {
+            let mut producer = Producer::start(&configuration).await?;
+            producer.wait_for_events(20).await?;
+            producer.stop().await?;
+        }
+    }
+    let mutual = configuration(broker.bootstrap_tls(), Some(mutual_tls(files)), None)?;
+    let mut producer = Producer::start(&mutual).await?;
+    producer.wait_for_events(20).await?;
+    producer.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_a_mended_one_is_taken() -> TestResult {
+    let broker = Broker::builder().user(USER, PASSWORD).start().await?;
+    let password = Password::new("sand")?;
+    let sasl = Some(password.files(SaslMechanism::ScramSha512));
+    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
+    let mut producer = Producer::start(&configuration).await?;
+    producer
+        .wait_for("a refused password", |state| {
+            state.waits_for("AuthenticationFailed")
+        })
+        .await?;
+    assert_eq!(producer.readiness().await?, 503);
+    password.change(PASSWORD)?;
+    producer.wait_for_events(20).await?;
+    assert_eq!(producer.readiness().await?, 200);
+    account(&broker, producer).await
+}
+
+#[tokio::test]
+async fn a_broker_of_an_unknown_authority_is_told() -> TestResult {
+    let authority = Authority::new("bakery")?;
+    let stranger = Authority::new("bakery")?;
+    let broker = Broker::builder()
+        .user(USER, PASSWORD)
+        .tls(&authority)
+        .start()
+        .await?;
+    let folder = Scratch::new("authority")?;
+    let trusted = stranger
+        .write_client(&stranger.client(USER)?, folder.path())?
+        .authority;
+    let password = Password::new(PASSWORD)?;
+    let sasl = Some(password.files(SaslMechanism::ScramSha256));
+    let configuration = configuration(broker.bootstrap_sasl_ssl(), Some(tls(trusted)), sasl)?;
+    let mut producer = Producer::start(&configuration).await?;
+    producer
+        .wait_for("an untrusted broker", |state| state.waits_for("TlsFailed"))
+        .await?;
+    // The right authority takes the stranger's place in the file.
+    authority.write_client(&authority.client(USER)?, folder.path())?;
+    producer.wait_for_events(20).await?;
+    account(&broker, producer).await
+}
+
+#[tokio::test]
+async fn missing_rights_are_told_and_granted_ones_are_used() -> TestResult {
+    let broker = Broker::builder()
+        .user(USER, PASSWORD)
+        .authorizer()
+        .start()
+        .await?;
+    let password = Password::new(PASSWORD)?;
+    let sasl = Some(password.files(SaslMechanism::ScramSha512));
+    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
+    let mut producer = Producer::start(&configuration).await?;
+    producer
+        .wait_for("a topic that may not be seen", |state| {
+            state.waits_for("NotAuthorized")
+        })
+        .await?;
+    let topic = Resource::Topic("orders");
+    broker.allow(USER, &[Operation::Describe], topic).await?;
+    let state = producer
+        .wait_for("a topic that may not be created", |state| {
+            state.waits_for("TopicCreationDenied")
+        })
+        .await?;
+    assert!(state.message.unwrap_or_default().contains("orders"));
+    broker.create_topic("orders", 2).await?;
+    producer
+        .wait_for("a topic that may not be written", |state| {
+            state.waits_for("NotAuthorized")
+        })
+        .await?;
+    broker.allow(USER, &[Operation::Write], topic).await?;
+    producer.wait_for_events(20).await?;
+    account(&broker, producer).await
+}
+
+#[tokio::test]
+async fn a_right_that_is_taken_away_holds_events_back_until_it_is_given_again() -> TestResult {
+    let broker = Broker::builder()
+        .user(USER, PASSWORD)
+        .authorizer()
+        .start()
+        .await?;
+    broker.create_topic("orders", 2).await?;
+    let (topic, rights) = (
+        Resource::Topic("orders"),
+        [Operation::Describe, Operation::Write],
+    );
+    broker.allow(USER, &rights, topic).await?;
+    let password = Password::new(PASSWORD)?;
+    let sasl = Some(password.files(SaslMechanism::Plain));
+    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
+    let mut producer = Producer::start(&configuration).await?;
+    producer.wait_for_events(20).await?;
+    broker.revoke(USER, &[Operation::Write], topic).await?;
+    let refused = producer
+        .wait_for("a refused write", |state| state.waits_for("NotAuthorized"))
+        .await?;
+    broker.allow(USER, &[Operation::Write], topic).await?;
+    producer.wait_for_events(refused.events() + 100).await?;
+    account(&broker, producer).await
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_rotated_while_events_flow() -> TestResult {
+    let (old, new) = (Authority::new("old bakery")?, Authority::new("new bakery")?);
+    let mut broker = Broker::builder()
+        .tls(&old)
+        .trust_clients_of(&new)
+        .start()
+        .await?;
+    let folder = Scratch::new("certificates")?;
+    let files = old.write_client(&old.client(USER)?, folder.path())?;
+    let configuration = configuration(broker.bootstrap_tls(), Some(mutual_tls(files)), None)?;
+    let mut producer = Producer::start(&configuration).await?;
+    producer.wait_for_events(50).await?;
+    // The broker's own certificate stays that of the old authority, which signs nothing of the client's any more.
+    old.write_client(&new.client(USER)?, folder.path())?;
+    producer
+        .process
+        .wait_for_line(SOON, "the Kafka credentials have changed")
+        .await?;
+    let rotated = producer.state().await?;
+    producer.wait_for_events(rotated.events() + 50).await?;
+    // Only the new certificate opens this broker, so the producer must have left the old one behind.
+    broker.trust_only_clients_of(&[&new])?;
+    broker.stop().await?;
+    broker.restart().await?;
+    let restarted = producer.state().await?;
+    producer.wait_for_events(restarted.events() + 100).await?;
+    account(&broker, producer).await
+}

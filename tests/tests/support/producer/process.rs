@@ -1,0 +1,289 @@
+//! A producer's process: its state, its log, its end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use ordermill_tests::process::{Exit, Process, Program};
+use ordermill_tests::{TestResult, http};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Configuration, SOON};
+
+/// How long a producer that was asked to end may take: 20 s for what is in flight, 5 s for telemetry, and some air.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Unit of processor times in `/proc`: `USER_HZ`, which is 100 on x86 and ARM.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// What can be started again and again.
+#[derive(Debug)]
+pub enum Run {
+    /// By hand: a command with environment variables.
+    ByHand {
+        /// The model's command.
+        command: &'static str,
+        /// Names and values.
+        variables: Vec<(&'static str, String)>,
+    },
+    /// As in a pod, as the instance of ordinal 0.
+    Configured(Configuration),
+}
+
+impl Run {
+    /// By hand: a command with environment variables.
+    pub fn by_hand<const COUNT: usize>(
+        command: &'static str,
+        variables: [(&'static str, &str); COUNT],
+    ) -> Self {
+        let variables = variables
+            .map(|(name, value)| (name, value.to_owned()))
+            .into();
+        Self::ByHand { command, variables }
+    }
+
+    /// Starts it.
+    pub async fn start(&self) -> TestResult<Producer> {
+        let (command, variables) = match self {
+            Self::ByHand { command, variables } => (command, variables),
+            Self::Configured(configuration) => return Producer::start(configuration).await,
+        };
+        let launch = Program::workload()
+            .await?
+            .arg(command)
+            .env("LOG_FORMAT", "Json");
+        let launch = variables
+            .iter()
+            .fold(launch, |launch, (name, value)| launch.env(name, value));
+        Ok(Producer {
+            process: launch.start()?,
+            address: None,
+        })
+    }
+}
+
+/// A producer that runs.
+#[derive(Debug)]
+pub struct Producer {
+    /// Its process.
+    pub process: Process,
+    address: Option<String>,
+}
+
+/// What `/state` tells, as far as tests look at it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// What is running.
+    pub generation: i64,
+    /// The phase.
+    pub state: String,
+    /// Why it waits.
+    pub reason: Option<String>,
+    /// The same in words.
+    pub message: Option<String>,
+    /// Mean lateness of the last events.
+    pub lateness_seconds: Option<f64>,
+    observed: Observed,
+    /// Injected events by fault.
+    #[serde(default)]
+    pub faults: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Observed {
+    events: u64,
+    injected: u64,
+    failed: u64,
+}
+
+impl State {
+    /// Events delivered, those with a fault among them.
+    pub fn events(&self) -> u64 {
+        self.observed.events
+    }
+
+    /// Events with a fault, delivered or held back.
+    pub fn injected(&self) -> u64 {
+        self.observed.injected
+    }
+
+    /// Events that failed for real.
+    pub fn failed(&self) -> u64 {
+        self.observed.failed
+    }
+
+    /// How often one fault was injected, alone.
+    pub fn fault(&self, name: &str) -> u64 {
+        self.faults.get(name).copied().unwrap_or_default()
+    }
+
+    /// Whether it waits for this reason.
+    pub fn waits_for(&self, reason: &str) -> bool {
+        self.state == "Waiting" && self.reason.as_deref() == Some(reason)
+    }
+}
+
+/// A line of the log: a JSON object.
+#[derive(Debug, Clone)]
+pub struct LogLine(Value);
+
+impl LogLine {
+    /// A field as text; empty where there is none.
+    pub fn text(&self, field: &str) -> &str {
+        self.0[field].as_str().unwrap_or_default()
+    }
+
+    /// What it says.
+    pub fn message(&self) -> &str {
+        self.text("message")
+    }
+}
+
+impl Producer {
+    /// Starts the instance of ordinal 0 as in a pod.
+    pub async fn start(configuration: &Configuration) -> TestResult<Self> {
+        Self::start_as(configuration, 0).await
+    }
+
+    /// Starts the instance of an ordinal as in a pod.
+    pub async fn start_as(configuration: &Configuration, ordinal: u32) -> TestResult<Self> {
+        let launch = Program::workload()
+            .await?
+            .args(["run", "--config"])
+            .arg(configuration.path())
+            .args(["--ordinal", &ordinal.to_string()]);
+        Ok(Self {
+            process: launch.start()?,
+            address: None,
+        })
+    }
+
+    /// What it tells of itself now.
+    pub async fn state(&mut self) -> TestResult<State> {
+        let url = self.url("state").await?;
+        Ok(http::get(&url).await?.json()?)
+    }
+
+    /// The status of its readiness.
+    pub async fn readiness(&mut self) -> TestResult<u16> {
+        let url = self.url("readyz").await?;
+        Ok(http::get(&url).await?.status)
+    }
+
+    async fn url(&mut self, path: &str) -> TestResult<String> {
+        if self.address.is_none() {
+            let line = self
+                .process
+                .wait_for_line(SOON, "the admin server listens")
+                .await?;
+            let line = LogLine(serde_json::from_str(&line)?);
+            self.address = Some(line.text("address").to_owned());
+        }
+        let address = self.address.as_deref().unwrap_or_default();
+        Ok(format!("http://{address}/{path}"))
+    }
+
+    /// Waits until what it tells of itself is as `accept` wants it.
+    pub async fn wait_for(
+        &mut self,
+        what: &str,
+        accept: impl Fn(&State) -> bool,
+    ) -> TestResult<State> {
+        self.wait_within(SOON, what, accept).await
+    }
+
+    /// Like [`wait_for`](Self::wait_for), with a deadline of choice.
+    pub async fn wait_within(
+        &mut self,
+        deadline: Duration,
+        what: &str,
+        accept: impl Fn(&State) -> bool,
+    ) -> TestResult<State> {
+        let url = self.url("state").await?;
+        let probe = async || {
+            let response = http::get(&url).await.map_err(|error| error.to_string())?;
+            let state: State = response.json().map_err(|error| error.to_string())?;
+            if accept(&state) {
+                Ok(state)
+            } else {
+                Err(response.body)
+            }
+        };
+        Ok(self.process.wait_for(deadline, what, probe).await?)
+    }
+
+    /// Waits until so many events are delivered.
+    pub async fn wait_for_events(&mut self, count: u64) -> TestResult<State> {
+        let what = format!("{count} delivered events");
+        self.wait_for(&what, |state| state.events() >= count).await
+    }
+
+    /// Edits the tuning and waits until it is in force.
+    pub async fn retune(
+        &mut self,
+        configuration: &mut Configuration,
+        spec: &str,
+    ) -> TestResult<State> {
+        let generation = configuration.retune(spec)?;
+        let what = format!("generation {generation}");
+        self.wait_for(&what, |state| state.generation == generation)
+            .await
+    }
+
+    /// The log so far. What is no JSON object is not of the log, and fails the test.
+    pub fn log(&self) -> TestResult<Vec<LogLine>> {
+        let text = self.process.stdout()?;
+        let complete = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        complete
+            .map(|line| Ok(LogLine(serde_json::from_str(line)?)))
+            .collect()
+    }
+
+    /// The lines of the log whose message has `part` in it.
+    pub fn told(&self, part: &str) -> TestResult<Vec<LogLine>> {
+        let mut lines = self.log()?;
+        lines.retain(|line| line.message().contains(part));
+        Ok(lines)
+    }
+
+    /// How often the log told of a trouble with Kafka for this reason.
+    pub fn troubles(&self, reason: &str) -> TestResult<usize> {
+        let mut lines = self.log()?;
+        lines.retain(|line| line.text("level") == "WARN" && line.text("reason") == reason);
+        Ok(lines.len())
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has, within its grace and in good order.
+    pub async fn stop(&mut self) -> TestResult<Exit> {
+        Ok(self.process.stop(GRACE).await?.assert_code(0))
+    }
+
+    /// Processor time that it has used, user and system, in seconds.
+    pub fn processor_seconds(&self) -> TestResult<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        // The name in parentheses may hold spaces. After it, fields 14 and 15 are user and system time in ticks.
+        let fields = stat.rsplit_once(") ").ok_or("no name in /proc/PID/stat")?.1;
+        let ticks: Vec<f64> = fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
+        Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
+    }
+
+    /// Memory that it holds, in megabytes.
+    pub fn resident_megabytes(&self) -> TestResult<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let kilobytes: f64 = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next())
+            .ok_or("no VmRSS in /proc/PID/status")?
+            .parse()?;
+        Ok(kilobytes / 1024.0)
+    }
+}
