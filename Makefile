@@ -1,0 +1,78 @@
+# The commands of the project. Bare `make` lists them.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help demo build test prepare lint fmt generate audit bench clean-cache tools
+
+# Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
+CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+
+DENY_VERSION := 0.20.2
+DENY_FOLDER := $(CACHE)/cargo-deny-$(DENY_VERSION)
+DENY := $(DENY_FOLDER)/bin/cargo-deny
+
+# Where nobody edits, a Cargo.lock that is behind is an error.
+LOCKED := $(if $(CI),--locked)
+# A test may start brokers of half a gigabyte each, so a machine with many cores does not run one on each.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
+
+# Runs a command, with its name before and its time after.
+define part
+	@echo "== $(1)"; begin=$$SECONDS; $(2) && echo "== $(1): $$((SECONDS - begin)) s"
+endef
+
+help: ## List the targets (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: tools ## Run the examples on a Kafka inside the process; edit them meanwhile, Ctrl-C ends
+	@cargo run $(LOCKED) --package ordermill-cli -- local --filename examples
+
+build: tools ## Build the programs: ordermill and ordermill-workload
+	cargo build $(LOCKED) --package ordermill-cli --package ordermill-workload
+
+test: tools ## Run all tests, on a real Kafka and OpenTelemetry Collector
+	$(call part,what the tests run on,cargo run $(LOCKED) --package ordermill-tests --bin prepare)
+	$(call part,programs,cargo build $(LOCKED) --package ordermill-cli --package ordermill-workload)
+	$(call part,test programs,cargo test $(LOCKED) --workspace --no-run)
+	$(call part,tests,cargo test $(LOCKED) --workspace)
+
+prepare: tools ## Fetch and build what the tests run on, and say what is missing
+	cargo run $(LOCKED) --package ordermill-tests --bin prepare
+
+lint: tools $(DENY) ## Check format, lints, licences and duplicate crates
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- --deny warnings
+	$(DENY) $(LOCKED) check --deny unmatched-skip --deny unnecessary-skip --deny license-not-encountered licenses bans sources
+
+fmt: ## Format the code
+	cargo fmt --all
+
+generate: tools ## Write crds/*.yaml from the types
+	cargo run $(LOCKED) --package ordermill-crds --bin generate-crds
+
+audit: $(DENY) ## Ask for security advisories and yanked crates (needs the network)
+	$(DENY) $(LOCKED) check advisories
+
+bench: tools ## Measure a producer against Kafka's own ProducerPerformance, on release builds
+	cargo build $(LOCKED) --release --package ordermill-workload
+	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin throughput
+
+clean-cache: ## Delete the folder with what was fetched and built for tests and lints
+	@if [ "$(notdir $(CACHE))" != ordermill ]; then echo "$(CACHE) is not called ordermill and may hold other things: delete it yourself"; exit 1; fi
+	rm -rf "$(CACHE)"
+
+# What building librdkafka and OpenSSL from source needs besides cargo: said here in one line, not by a build script in fifty.
+tools:
+	@missing=; \
+	need() { if ! $$2 >/dev/null 2>&1; then missing=1; echo "missing: $$1"; fi; }; \
+	need "Rust (install rustup; it fetches the version in rust-toolchain.toml by itself)" "cargo --version"; \
+	need "a C compiler (Debian: gcc; or set CC)" "$${CC:-cc} --version"; \
+	need "a C++ compiler (Debian: g++; or set CXX)" "$${CXX:-c++} --version"; \
+	need "Perl with its core modules, for OpenSSL (Debian: perl; Fedora: perl-core)" "perl -MFindBin -MIPC::Cmd -MPOSIX -MFile::Compare -e 1"; \
+	[ -z "$$missing" ]
+
+$(DENY):
+	@echo "cargo-deny $(DENY_VERSION): building it in $(DENY_FOLDER), some minutes …"
+	cargo install --locked --root "$(DENY_FOLDER)" --version $(DENY_VERSION) cargo-deny
