@@ -141,6 +141,19 @@ impl Resource {
         }
     }
 
+    /// What tells it from all others.
+    pub(super) const fn key(&self) -> &ResourceKey {
+        &self.key
+    }
+
+    /// The same resource, whose manifest was gone and has come back: it starts anew, and what it counted still counts.
+    pub(super) fn renewed(mut self) -> Self {
+        self.end_from(0);
+        self.documents = None;
+        self.created = Instant::now();
+        self
+    }
+
     /// The generation that the next edit gets.
     pub(super) const fn next_generation(&self) -> i64 {
         self.generation + 1

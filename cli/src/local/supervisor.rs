@@ -81,10 +81,13 @@ impl Supervisor {
         }
         for (key, manifest) in manifests.objects {
             let file = manifest.file.clone();
-            let resource = self
-                .resources
-                .entry(key.clone())
-                .or_insert_with(|| Resource::new(key.clone(), file.clone()));
+            let resource = self.resources.entry(key.clone()).or_insert_with(|| {
+                let former = self.removed.iter().position(|it| *it.key() == key);
+                former.map_or_else(
+                    || Resource::new(key.clone(), file.clone()),
+                    |position| self.removed.swap_remove(position).renewed(),
+                )
+            });
             resource.file = file;
             let surroundings = Surroundings {
                 connection: &self.settings.connection,

@@ -49,7 +49,7 @@ impl SessionError {
 /// Sends until everything is sent, or it is asked to end.
 pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Parts) -> WorkloadEnd {
     let begun = Instant::now();
-    let mut counted = None;
+    let mut counted: Option<Count> = None;
     let mut backoff = FIRST_BACKOFF;
     loop {
         let before = counted;
@@ -57,8 +57,16 @@ pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Par
             Ok(end) => {
                 if end == WorkloadEnd::Completed {
                     let seconds = begun.elapsed().as_secs_f64();
-                    let events = counted.unwrap_or_default();
-                    tracing::info!(events, seconds, "done: every event is sent");
+                    let Count {
+                        before,
+                        sent: events,
+                    } = counted.unwrap_or_default();
+                    #[expect(
+                        clippy::cast_precision_loss,
+                        reason = "a rate needs no more than 53 bits"
+                    )]
+                    let per_second = ((events - before) as f64 / seconds).round();
+                    tracing::info!(events, seconds, per_second, "done: every event is sent");
                 }
                 return end;
             }
@@ -110,12 +118,21 @@ fn transaction_settings(workload: &Workload, parts: &Parts) -> Option<Transactio
     })
 }
 
-/// One life of the work's connection to Kafka. `counted`: events of this process's count so far.
+/// How many events of a share are sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Count {
+    /// By earlier lives of the work.
+    before: u64,
+    /// So far.
+    sent: u64,
+}
+
+/// One life of the work's connection to Kafka. `counted`: where it stood when the one before ended.
 async fn session(
     workload: &Workload,
     controls: &mut Controls,
     parts: &Parts,
-    counted: &mut Option<u64>,
+    counted: &mut Option<Count>,
 ) -> Result<WorkloadEnd, SessionError> {
     let settings = &parts.settings;
     let Some(transaction) = transaction_settings(workload, parts) else {
@@ -129,9 +146,9 @@ async fn session(
     workload.health.working();
     let sent = progress.as_ref().map_or(0, |progress| progress.sent);
     // What an earlier session of this process committed without learning of it counts now.
-    let known = *counted.get_or_insert(sent);
-    workload.state.add_events(sent.saturating_sub(known));
-    *counted = Some(sent.max(known));
+    let count = counted.get_or_insert(Count { before: sent, sent });
+    workload.state.add_events(sent.saturating_sub(count.sent));
+    count.sent = count.sent.max(sent);
     let state = match &progress {
         Some(progress) => RunState::parse(progress)?,
         None => RunState::begin(settings, unix_ms()),
@@ -213,7 +230,7 @@ impl Session<'_> {
         workload: &Workload,
         controls: &mut Controls,
         emitter: &mut Emitter,
-        counted: &mut Option<u64>,
+        counted: &mut Option<Count>,
     ) -> Result<WorkloadEnd, SessionError> {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -228,7 +245,9 @@ impl Session<'_> {
                 if !committed {
                     return Ok(WorkloadEnd::Undelivered(self.open.len()));
                 }
-                *counted = Some(self.sent);
+                if let Some(count) = counted {
+                    count.sent = self.sent;
+                }
                 continue;
             }
             if emitter.is_done() && self.open.is_empty() {

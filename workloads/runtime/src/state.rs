@@ -222,6 +222,8 @@ impl WorkloadState {
     /// Everything at once.
     #[must_use]
     pub fn report(&self) -> StateReport {
+        // Read first: a report that says the work has ended has its final numbers.
+        let state = self.phase();
         let snapshot = self.counters.snapshot();
         let (rate, lateness_seconds) = self.recent();
         let trouble = self.health.trouble();
@@ -232,7 +234,7 @@ impl WorkloadState {
             name: self.resource.name.clone(),
             instance: self.instance.clone(),
             generation: self.generation(),
-            state: self.phase(),
+            state,
             reason: trouble
                 .as_ref()
                 .map(|trouble| format!("{:?}", trouble.reason)),
