@@ -98,10 +98,15 @@ mod tests {
         let id = lines
             .find_map(|line| Some(line.split_once("child ")?.1.to_owned()))
             .unwrap();
-        assert!(runs(&id));
+        let soon = Duration::from_secs(30);
+        // Before that it is still `setpriv`, which may not have tied itself to its owner yet.
+        eventually(soon, "the child's program", async || {
+            let program = std::fs::read_to_string(format!("/proc/{id}/comm")).ok()?;
+            (program.trim_end() == "sleep").then_some(())
+        })
+        .await;
         owner.kill().unwrap();
         owner.wait().unwrap();
-        let soon = Duration::from_secs(30);
         eventually(soon, "the child's end", async || (!runs(&id)).then_some(())).await;
     }
 }

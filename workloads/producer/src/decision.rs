@@ -106,11 +106,14 @@ impl Decision {
         let dropped = held_back || faults.contains(ProducerFault::Drop);
         let suppressed = dropped || faults.contains(ProducerFault::Oversized);
         let faults = if dropped {
-            // What is not sent is neither late nor doubled, and not refused either.
-            [ProducerFault::ErrorRate, ProducerFault::Drop]
-                .into_iter()
-                .filter(|fault| faults.contains(*fault))
-                .fold(FaultSet::default(), FaultSet::with)
+            // What is not sent is neither late nor doubled nor marked as failed, and not refused either.
+            [
+                (ProducerFault::ErrorRate, held_back),
+                (ProducerFault::Drop, true),
+            ]
+            .into_iter()
+            .filter(|(fault, counts)| *counts && faults.contains(*fault))
+            .fold(FaultSet::default(), |set, (fault, _)| set.with(fault))
         } else if suppressed {
             FaultSet::default().with(ProducerFault::Oversized)
         } else {
@@ -196,6 +199,7 @@ mod tests {
             .fold(FaultSet::default(), FaultSet::with);
         let decision = Decision::new(all, false);
         assert_eq!(decision.faults.label(), "errorRate,drop");
+        assert_eq!(Decision::new(all, true).faults.label(), "drop");
         let without_drop = all
             .without(ProducerFault::ErrorRate)
             .without(ProducerFault::Drop);

@@ -233,6 +233,11 @@ impl Controls {
         let now = Instant::now();
         let (before, after) = (&self.running.tuning, &document.tuning);
         let change = describe_change(before, after);
+        let change = if change.is_empty() {
+            "nothing that concerns this instance"
+        } else {
+            &change
+        };
         tracing::info!(generation = document.generation, "tuned: {change}");
         let telemetry = &self.workload.telemetry;
         telemetry.log().set_level(after.log_level);

@@ -64,8 +64,7 @@ fn everything_wrong_is_said_at_once() {
     let errors = read(
         ProducerModel::FoodOrder,
         &[
-            ("RUN_ID", "with NUM_EVENTS: a later start of the same run goes on where it was; default a new run each start"),
-("ERROR_RATE", "1.5"),
+            ("ERROR_RATE", "1.5"),
             ("NUM_EVENTS", "0"),
             ("INTERVAL_SECONDS", "0"),
             ("RATE", "fast"),
