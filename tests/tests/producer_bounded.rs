@@ -127,10 +127,10 @@ const MODELS: [Model; 3] = [
                  orderCancelled: {{name: {cancelled}}}, paymentProcessed: {{name: {paid}}}}}}}",
                 rate / 5.0
             );
-            Ok(Run::Configured(Configuration::saved(
+            Ok(Run::Configured(Box::new(Configuration::saved(
                 Setup::plain(bootstrap)?,
                 &spec,
-            )?))
+            )?)))
         },
     },
 ];
@@ -187,7 +187,9 @@ async fn kills_of_producer_and_broker_change_neither_count_nor_content() -> Test
         kill_often(&runs[1], dice.fork(), 4),
         kill_often(&runs[2], dice.fork(), 4),
     );
-    (killed.0?, killed.1?, killed.2?);
+    killed.0?;
+    killed.1?;
+    killed.2?;
 
     // The broker dies within transactions, and one of the three with it: that one starts without a broker.
     let mut lives = Vec::new();
@@ -270,7 +272,7 @@ async fn what_is_held_back_does_not_count() -> TestResult {
     );
     let configuration = Configuration::saved(Setup::plain(broker.bootstrap())?, &spec)?;
     let mut dice = Dice::new("held back");
-    let run = Run::Configured(configuration);
+    let run = Run::Configured(Box::new(configuration));
     kill_often(&run, dice.fork(), 1).await?;
     last_life(run.start().await?).await?;
 

@@ -44,7 +44,7 @@ async fn settle(
     let events = records.iter().filter(|record| !is_copy(record)).count() as u64;
     let state = producer
         .wait_for("a settled account", |state| {
-            state.state == "Paused" && state.events() == events
+            state.phase == "Paused" && state.events() == events
         })
         .await?;
     Ok((state, records))

@@ -251,7 +251,7 @@ async fn final_state(
     phase: &str,
 ) -> TestResult<State> {
     let state = producer
-        .wait_for(phase, |state| state.state == phase)
+        .wait_for(phase, |state| state.phase == phase)
         .await?;
     signal(collector, Signal::CONT)?;
     Ok(state)

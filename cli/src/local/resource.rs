@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ordermill_config::{
     Documents, KafkaConnection, Placement, ResourceReference, TelemetrySettings, WorkloadSettings,
-    producer_documents,
+    process_variables, producer_documents,
 };
 use ordermill_crds::validate::Manifest;
 use ordermill_crds::values::{Period, TelemetryEndpoint};
@@ -222,7 +222,13 @@ impl Resource {
             let document = documents.workload.clone();
             let instance = Instance::of(&document, ordinal, &self.key.name);
             let cancelled = CancellationToken::new();
-            let workload = Workload::start(document, tuning.clone(), instance, cancelled)?;
+            let workload = Workload::start(
+                document,
+                tuning.clone(),
+                instance,
+                &process_variables(),
+                cancelled,
+            )?;
             let task = tokio::spawn(run(workload.clone()));
             self.instances.push(Running { workload, task });
         }

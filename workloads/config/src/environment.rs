@@ -73,6 +73,19 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "grpc or http/protobuf; default grpc",
     ),
     (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "more attributes of the telemetry's resource, key=value separated by commas",
+    ),
+    (
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "milliseconds between two exports of metrics; default 10000",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "PEM file with the authorities of the telemetry endpoint",
+    ),
+    ("OTEL_SDK_DISABLED", "true exports nothing"),
+    (
         "TRACE_SAMPLING",
         "share of the traces that are kept, 0 to 1; default 1",
     ),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kafka::Health;
 use crate::state::WorkloadState;
 use crate::telemetry::log::WorkloadLog;
-use crate::telemetry::{OtlpTarget, Telemetry, TelemetryError, TelemetrySettings};
+use crate::telemetry::{OtlpTarget, Telemetry, TelemetryError, TelemetrySettings, is_disabled};
 use crate::tuning::TuningHandle;
 
 /// How long a workload may take to finish what is in flight; a pod's grace period is longer.
@@ -89,7 +89,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Puts a workload together and starts its telemetry. It must be called inside a tokio runtime.
+    /// Puts a workload together and starts its telemetry. It must be called inside a tokio runtime. What the document does
+    /// not say of telemetry comes from the standard `OTEL_*` variables in `environment`.
     ///
     /// # Errors
     /// When telemetry cannot be set up.
@@ -97,18 +98,27 @@ impl Workload {
         document: WorkloadDocument,
         tuning: TuningHandle,
         instance: Instance,
+        environment: &BTreeMap<String, String>,
         cancelled: CancellationToken,
     ) -> Result<Self, TelemetryError> {
         let current = tuning.current();
         let resource = document.resource.clone();
         let log = WorkloadLog::new(&resource.kind, &resource.name, current.tuning.log_level);
         let settings = &document.telemetry;
-        let target = settings.endpoint.as_ref().map(|endpoint| OtlpTarget {
+        let standard = TelemetrySettings::from_env_map(environment, &settings.service_name)?;
+        let endpoint = settings
+            .endpoint
+            .as_ref()
+            .filter(|_| !is_disabled(environment));
+        let target = endpoint.map(|endpoint| OtlpTarget {
             endpoint: endpoint.clone(),
             protocol: settings.protocol,
-            certificate: None,
+            certificate: standard
+                .target
+                .as_ref()
+                .and_then(|it| it.certificate.clone()),
         });
-        let mut attributes = BTreeMap::new();
+        let mut attributes = standard.attributes;
         for (name, value) in [
             ("service.namespace", &resource.namespace),
             ("service.instance.id", &instance.name),
@@ -125,6 +135,7 @@ impl Workload {
                 target,
                 attributes,
                 sampling_ratio: current.tuning.trace_sampling,
+                metric_interval: standard.metric_interval,
                 ..TelemetrySettings::new(&settings.service_name)
             },
             log,

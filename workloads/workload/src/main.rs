@@ -184,7 +184,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let host = std::env::var("POD_NAME").unwrap_or_else(|_| document.resource.name.clone());
     let instance = Instance::of(&document, ordinal, &host);
     let handle = TuningHandle::new(tuning);
-    let workload = Workload::start(document, handle.clone(), instance, cancelled.clone())?;
+    let workload = Workload::start(
+        document,
+        handle.clone(),
+        instance,
+        &process_variables(),
+        cancelled.clone(),
+    )?;
     let span = workload.telemetry.log().span();
     span.in_scope(|| tracing::info!(address = %admin.address(), "the admin server listens"));
 

@@ -75,11 +75,11 @@ pub fn totals<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<Str
             );
         }
         let known: BTreeSet<u64> = events.iter().map(|record| sequence(record)).collect();
-        let mut copied = BTreeSet::new();
+        let mut seen_twice = BTreeSet::new();
         for copy in &copies {
             let number = sequence(copy);
             assert!(known.contains(&number), "{instance}: a copy of {number}, which is not there");
-            assert!(copied.insert(number), "{instance}: two copies of {number}");
+            assert!(seen_twice.insert(number), "{instance}: two copies of {number}");
         }
         let totals = Totals {
             events: events.len() as u64,

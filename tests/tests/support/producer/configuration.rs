@@ -41,7 +41,7 @@ impl Setup {
 enum Layout {
     /// As somebody saved them.
     Saved,
-    /// As a kubelet mounts a ConfigMap: links through `..data` to a folder of each version.
+    /// As a kubelet mounts a `ConfigMap`: links through `..data` to a folder of each version.
     Mounted,
 }
 

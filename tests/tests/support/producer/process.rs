@@ -28,7 +28,7 @@ pub enum Run {
         variables: Vec<(&'static str, String)>,
     },
     /// As in a pod, as the instance of ordinal 0.
-    Configured(Configuration),
+    Configured(Box<Configuration>),
 }
 
 impl Run {
@@ -78,7 +78,8 @@ pub struct State {
     /// What is running.
     pub generation: i64,
     /// The phase.
-    pub state: String,
+    #[serde(rename = "state")]
+    pub phase: String,
     /// Why it waits.
     pub reason: Option<String>,
     /// The same in words.
@@ -121,7 +122,7 @@ impl State {
 
     /// Whether it waits for this reason.
     pub fn waits_for(&self, reason: &str) -> bool {
-        self.state == "Waiting" && self.reason.as_deref() == Some(reason)
+        self.phase == "Waiting" && self.reason.as_deref() == Some(reason)
     }
 }
 

@@ -34,7 +34,7 @@ use self::log::WorkloadLog;
 pub use self::metrics::{SendMetrics, WorkloadMetrics};
 pub use self::outcome::Outcome;
 use self::pipeline::Pipelines;
-pub use self::settings::{SettingsError, TelemetrySettings};
+pub use self::settings::{SettingsError, TelemetrySettings, is_disabled};
 pub use self::span::{FinishedSpan, ParentSpan, SpanRecorder};
 pub use self::trace::{SamplingRatio, TraceContext, Traceparent, TraceparentError};
 
@@ -211,6 +211,9 @@ pub enum TelemetryError {
     /// Exporting needs a runtime for its connections.
     #[error("telemetry must be started inside a tokio runtime")]
     Runtime(#[source] tokio::runtime::TryCurrentError),
+    /// A standard variable holds what it must not.
+    #[error("a variable of OpenTelemetry cannot be used")]
+    Settings(#[from] SettingsError),
     /// The exporters cannot be built.
     #[error("telemetry cannot be exported")]
     Exporter(#[from] ExporterError),

@@ -48,6 +48,14 @@ pub struct TelemetrySettings {
     pub metric_interval: Duration,
 }
 
+/// Whether the standard variable `OTEL_SDK_DISABLED` says that nothing is exported.
+#[must_use]
+pub fn is_disabled(variables: &BTreeMap<String, String>) -> bool {
+    variables
+        .get(DISABLED)
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
+
 impl TelemetrySettings {
     /// Settings that export nothing and sample every trace.
     #[must_use]
@@ -98,7 +106,7 @@ impl TelemetrySettings {
                     value: milliseconds.to_owned(),
                 })?;
         }
-        let disabled = get(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let disabled = is_disabled(variables);
         if let Some(endpoint) = get(ENDPOINT).filter(|_| !disabled) {
             settings.target = Some(OtlpTarget {
                 endpoint: endpoint
