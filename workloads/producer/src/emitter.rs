@@ -190,11 +190,9 @@ impl Emitter {
             if waiting.reserved {
                 self.budget.release();
             }
+            // Where nothing remains, the run has ended before this event.
             if self.budget.has_room() {
                 self.emit(waiting.event, waiting.due, now);
-            } else {
-                // The run has ended before this event.
-                self.suppressed += 1;
             }
         }
     }
@@ -266,8 +264,7 @@ impl Emitter {
                 .suppressed;
             if reserved {
                 if !self.budget.has_room() {
-                    // The run ends before this event, whose number is left out like that of one held back.
-                    self.suppressed += 1;
+                    // The run ends before this event.
                     continue;
                 }
                 self.budget.reserve();
