@@ -22,6 +22,8 @@ use super::resource::{Resource, Surroundings, Wanted, wanted};
 
 /// A file is read when it has not changed for this long, so that one being saved is not read half.
 const SETTLED: Duration = Duration::from_millis(60);
+/// Time after which a manifest that seems to be gone is looked for again.
+const SECOND_LOOK: Duration = Duration::from_millis(250);
 
 /// What the resources run with.
 pub(super) struct Settings {
@@ -68,11 +70,7 @@ impl Supervisor {
         for violation in &manifests.violations {
             tracing::error!("{violation}; what runs stays as it was");
         }
-        let running = self
-            .resources
-            .iter()
-            .map(|(key, it)| (key, it.file.as_str()));
-        for key in manifests.gone(running) {
+        for key in manifests.gone(self.running()) {
             if let Some(mut resource) = self.resources.remove(&key) {
                 tracing::info!(name = key.name, "the manifest is gone: {} stops", key.kind);
                 resource.cancel();
@@ -146,10 +144,25 @@ impl Supervisor {
             .await
             .is_ok()
         {}
-        self.apply(manifests::load(
-            &self.settings.paths,
-            &self.settings.schemas,
-        ));
+        let mut manifests = self.load();
+        if !manifests.gone(self.running()).is_empty() {
+            // A folder that is read while a file in it is replaced can show neither the old nor the new one, and some
+            // editors delete before they write: only what stays away is gone.
+            tokio::time::sleep(SECOND_LOOK).await;
+            manifests = self.load();
+        }
+        self.apply(manifests);
+    }
+
+    fn load(&self) -> Manifests {
+        manifests::load(&self.settings.paths, &self.settings.schemas)
+    }
+
+    /// What runs, with the file that it stands in.
+    fn running(&self) -> impl Iterator<Item = (&ResourceKey, &str)> {
+        self.resources
+            .iter()
+            .map(|(key, it)| (key, it.file.as_str()))
     }
 
     /// Whether every resource that can run has done all it was to do.
