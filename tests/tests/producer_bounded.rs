@@ -5,16 +5,15 @@
 #[path = "support/producer/mod.rs"]
 mod support;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ordermill_tests::kafka::Broker;
 use ordermill_tests::process::Exit;
-use ordermill_tests::reader::{Isolation, Record, Until, read_all};
+use ordermill_tests::reader::Record;
 use ordermill_tests::{TestResult, process, unique};
 use support::{
-    Comparable, Configuration, Dice, Producer, Run, SOON, Setup, State, comparable, injected,
-    is_copy, read_topic, run_id, sequence, totals,
+    Configuration, Dice, Producer, Run, SOON, Setup, State, comparable, count_written, injected,
+    is_copy, read_topic, read_topics, run_id, sequence, totals,
 };
 
 /// For a run that is killed again and again on a busy machine.
@@ -127,10 +126,8 @@ const MODELS: [Model; 3] = [
                  orderCancelled: {{name: {cancelled}}}, paymentProcessed: {{name: {paid}}}}}}}",
                 rate / 5.0
             );
-            Ok(Run::Configured(Box::new(Configuration::saved(
-                Setup::plain(bootstrap)?,
-                &spec,
-            )?)))
+            let configuration = Configuration::saved(Setup::plain(bootstrap)?, &spec)?;
+            Ok(Run::Configured(Box::new(configuration)))
         },
     },
 ];
@@ -149,26 +146,6 @@ impl Model {
     fn run(&self, broker: &Broker, topics: &[String], rate: &str) -> TestResult<Run> {
         (self.run)(broker.bootstrap(), topics, self.events, rate)
     }
-}
-
-async fn read_topics(broker: &Broker, topics: &[String]) -> TestResult<Vec<Record>> {
-    let mut records = Vec::new();
-    for topic in topics {
-        records.extend(read_topic(broker.bootstrap(), topic).await?);
-    }
-    Ok(records)
-}
-
-/// Records that were ever written, those of aborted transactions too.
-async fn written(broker: &Broker, topics: &[String]) -> TestResult<usize> {
-    let mut count = 0;
-    for topic in topics {
-        let isolation = Isolation::ReadUncommitted;
-        count += read_all(broker.bootstrap(), topic, isolation, Until::end())
-            .await?
-            .len();
-    }
-    Ok(count)
 }
 
 #[tokio::test]
@@ -225,37 +202,34 @@ async fn kills_of_producer_and_broker_change_neither_count_nor_content() -> Test
     );
     drop((food?, retail?, drinks?));
 
+    let bootstrap = broker.bootstrap();
     for ((model, disturbed), (_, calm)) in MODELS.iter().zip(&topics).zip(&others) {
-        let mut by_topic = Vec::new();
-        for own in [disturbed, calm] {
-            let records = read_topics(&broker, own).await?;
-            let numbers: Vec<u64> = comparable(&records)?.into_keys().collect();
-            assert_eq!(
-                numbers,
-                (0..model.events).collect::<Vec<_>>(),
-                "{:?}",
-                model.topics
+        let prefixes = model.topics;
+        let disturbed = read_topics(bootstrap, disturbed).await?;
+        let numbers = comparable(disturbed.iter().flatten())?.into_keys();
+        assert_eq!(
+            numbers.collect::<Vec<_>>(),
+            (0..model.events).collect::<Vec<_>>(),
+            "{prefixes:?}"
+        );
+        for (disturbed, calm) in disturbed.iter().zip(read_topics(bootstrap, calm).await?) {
+            assert!(
+                comparable(disturbed)? == comparable(&calm)?,
+                "{prefixes:?} differ"
             );
-            let mut each: Vec<BTreeMap<u64, Comparable>> = Vec::new();
-            for topic in own {
-                each.push(comparable(&read_topic(broker.bootstrap(), topic).await?)?);
-            }
-            by_topic.push(each);
         }
-        assert_eq!(by_topic[0], by_topic[1], "{:?}", model.topics);
     }
-    let orders = read_topic(broker.bootstrap(), &topics[0][0]).await?;
-    for order in &orders {
-        let id = format!("order_{:06}", sequence(order) + 1);
+    for order in read_topic(bootstrap, &topics[0][0]).await? {
+        let id = format!("order_{:06}", sequence(&order) + 1);
         assert_eq!(order.key_text(), Some(id.as_str()));
     }
 
     // A run that is done stays done.
     for (run, own) in runs.iter().zip(&topics) {
-        let before = written(&broker, own).await?;
+        let before = count_written(bootstrap, own).await?;
         let exit = undisturbed(run).await?;
         assert!(exit.stdout.contains(DONE), "{}", exit.stdout);
-        assert_eq!(written(&broker, own).await?, before);
+        assert_eq!(count_written(bootstrap, own).await?, before);
     }
     Ok(())
 }

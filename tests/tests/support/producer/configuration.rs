@@ -3,12 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ordermill_config::{
     Documents, KafkaConnection, Placement, ResourceReference, TUNING_FILE, TelemetrySettings,
     WORKLOAD_FILE, producer_documents,
 };
 use ordermill_crds::OrderProducerSpec;
+use ordermill_tests::collector::Collector;
 use ordermill_tests::{Scratch, TestResult, unique};
 
 /// What a resource's spec does not say itself.
@@ -36,6 +38,15 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// The same with telemetry over gRPC, as a service of this name.
+    pub fn exporting_to(mut self, collector: &Collector, service: &str) -> TestResult<Self> {
+        self.telemetry.endpoint = Some(collector.endpoint().parse()?);
+        service.clone_into(&mut self.telemetry.service_name);
+        Ok(self)
+    }
+}
+
 /// How the two files lie in their folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
@@ -50,7 +61,8 @@ const DATA: &str = "..data";
 /// A folder with both documents, as the operator derives them from a spec.
 #[derive(Debug)]
 pub struct Configuration {
-    folder: Scratch,
+    // Shared with the producers that run with it.
+    folder: Arc<Scratch>,
     layout: Layout,
     placement: Placement,
 }
@@ -87,7 +99,7 @@ impl Configuration {
             create_topics,
         };
         let mut configuration = Self {
-            folder: Scratch::new("configuration")?,
+            folder: Arc::new(Scratch::new("configuration")?),
             layout,
             placement,
         };
@@ -99,6 +111,11 @@ impl Configuration {
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Keeps it where it is.
+    pub fn hold(&self) -> Arc<Scratch> {
+        Arc::clone(&self.folder)
     }
 
     /// Edits the tuning to what `spec` says, and gives the edit's generation.

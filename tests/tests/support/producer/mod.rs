@@ -4,6 +4,7 @@
 
 mod account;
 mod configuration;
+mod counts;
 mod dice;
 mod process;
 
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 pub use account::{Comparable, Totals, comparable, injected, is_copy, sequence, totals};
 pub use configuration::{Configuration, Setup};
+pub use counts::{Counts, OK, assert_share, delivered_counts, exported_counts, is_held_back};
 pub use dice::Dice;
-pub use process::{LogLine, Producer, Run, State};
+pub use process::{LogLine, Processor, Producer, Run, State};
 
 use ordermill_tests::TestResult;
 use ordermill_tests::reader::{Isolation, Record, Until, read_all};
@@ -28,6 +30,40 @@ pub fn run_id() -> String {
 /// Every committed record of a topic up to its end now.
 pub async fn read_topic(bootstrap: &str, topic: &str) -> TestResult<Vec<Record>> {
     Ok(read_all(bootstrap, topic, Isolation::ReadCommitted, Until::end()).await?)
+}
+
+/// The same of several topics at once, each by itself.
+pub async fn read_topics(bootstrap: &str, topics: &[String]) -> TestResult<Vec<Vec<Record>>> {
+    read_each(bootstrap, topics, Isolation::ReadCommitted).await
+}
+
+/// How many records were ever written to these topics, those of open and aborted transactions too.
+pub async fn count_written(bootstrap: &str, topics: &[String]) -> TestResult<usize> {
+    let records = read_each(bootstrap, topics, Isolation::ReadUncommitted).await?;
+    Ok(records.iter().map(Vec::len).sum())
+}
+
+async fn read_each(
+    bootstrap: &str,
+    topics: &[String],
+    isolation: Isolation,
+) -> TestResult<Vec<Vec<Record>>> {
+    let read = |topic: &String| {
+        let (bootstrap, topic) = (bootstrap.to_owned(), topic.clone());
+        tokio::spawn(async move { read_all(&bootstrap, &topic, isolation, Until::end()).await })
+    };
+    let reading: Vec<_> = topics.iter().map(read).collect();
+    let mut records = Vec::new();
+    for topic in reading {
+        records.push(topic.await??);
+    }
+    Ok(records)
+}
+
+/// The first so many committed records of a topic that may still grow.
+pub async fn read_first(bootstrap: &str, topic: &str, count: u64) -> TestResult<Vec<Record>> {
+    let until = Until::count(usize::try_from(count)?);
+    Ok(read_all(bootstrap, topic, Isolation::ReadCommitted, until).await?)
 }
 
 /// Waits until so many committed records are in a topic.

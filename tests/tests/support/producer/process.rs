@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ordermill_tests::process::{Exit, Process, Program};
-use ordermill_tests::{TestResult, http};
+use ordermill_tests::{Scratch, TestResult, http};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -13,9 +14,6 @@ use super::{Configuration, SOON};
 
 /// How long a producer that was asked to end may take: 20 s for what is in flight, 5 s for telemetry, and some air.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// Unit of processor times in `/proc`: `USER_HZ`, which is 100 on x86 and ARM.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What can be started again and again.
 #[derive(Debug)]
@@ -59,6 +57,7 @@ impl Run {
         Ok(Producer {
             process: launch.start()?,
             address: None,
+            _configuration: None,
         })
     }
 }
@@ -69,6 +68,7 @@ pub struct Producer {
     /// Its process.
     pub process: Process,
     address: Option<String>,
+    _configuration: Option<Arc<Scratch>>,
 }
 
 /// What `/state` tells, as far as tests look at it.
@@ -126,6 +126,15 @@ impl State {
     }
 }
 
+/// What a process had of the processors.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Processor {
+    /// On one.
+    pub used: Duration,
+    /// Ready to run while others had them: a process that is starved is told by it from one that has nothing to do.
+    pub waited: Duration,
+}
+
 /// A line of the log: a JSON object.
 #[derive(Debug, Clone)]
 pub struct LogLine(Value);
@@ -158,6 +167,7 @@ impl Producer {
         Ok(Self {
             process: launch.start()?,
             address: None,
+            _configuration: Some(configuration.hold()),
         })
     }
 
@@ -263,18 +273,21 @@ impl Producer {
         Ok(self.process.stop(GRACE).await?.assert_code(0))
     }
 
-    /// Processor time that it has used, user and system, in seconds.
-    pub fn processor_seconds(&self) -> TestResult<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // The name in parentheses may hold spaces. After it, fields 14 and 15 are user and system time in ticks.
-        let fields = stat.rsplit_once(") ").ok_or("no name in /proc/PID/stat")?.1;
-        let ticks: Vec<f64> = fields
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .map(str::parse)
-            .collect::<Result<_, _>>()?;
-        Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
+    /// Processor time that its threads have used, and for how long they waited for a processor besides.
+    pub fn processor(&self) -> TestResult<Processor> {
+        let mut all = Processor::default();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            // A thread may end meanwhile.
+            let Ok(text) = fs::read_to_string(thread?.path().join("schedstat")) else {
+                continue;
+            };
+            // Nanoseconds on a processor, nanoseconds on a run queue, and time slices.
+            let mut fields = text.split_whitespace().map(str::parse);
+            let mut next = || fields.next().ok_or("a short schedstat");
+            all.used += Duration::from_nanos(next()??);
+            all.waited += Duration::from_nanos(next()??);
+        }
+        Ok(all)
     }
 
     /// Memory that it holds, in megabytes.
