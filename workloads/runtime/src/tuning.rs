@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
-use ordermill_config::{DocumentError, Tuning, TuningDocument, read_tuning};
+use ordermill_config::{Tuning, TuningDocument, read_tuning};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::full_error;
 
 /// A file is read when it has not changed for this long, so that one being written is not read half.
 const SETTLED: Duration = Duration::from_millis(50);
@@ -136,7 +138,7 @@ pub async fn watch_file(file: PathBuf, handle: TuningHandle, cancelled: Cancella
                 offer(&handle, document);
             }
             Err(error) => {
-                let text = full_text(&error);
+                let text = full_error(&error);
                 if text != complaint {
                     tracing::error!("{text}; the running tuning stays");
                     complaint = text;
@@ -151,11 +153,6 @@ fn offer(handle: &TuningHandle, document: TuningDocument) {
         Ok(()) | Err(Refused::NotNewer { .. }) => {}
         Err(refused) => tracing::error!("{refused}; the running tuning stays"),
     }
-}
-
-fn full_text(error: &DocumentError) -> String {
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    format!("{error}: {}", source.unwrap_or_default())
 }
 
 fn file_watcher(file: &Path, changed: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {

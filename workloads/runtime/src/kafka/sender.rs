@@ -16,6 +16,7 @@ use super::client::client_config;
 use super::context::{Context, DeliverySink, Returned};
 use super::credentials::CredentialWatch;
 use super::{ConnectionError, Health, Reason, Record};
+use crate::full_error;
 
 /// How long an old client may take to get rid of its queue before the rest moves to the new one.
 const HANDOVER: Duration = Duration::from_secs(30);
@@ -282,8 +283,7 @@ impl<S: DeliverySink> Sender<S> {
                 self.handover = Some(tokio::task::spawn_blocking(move || hand_over(&old)));
             }
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                let message = format!("{error}: {}", cause.unwrap_or_default());
+                let message = full_error(&error);
                 self.health.report(Reason::ConfigurationInvalid, message);
                 self.again_at = Some(Instant::now() + self.next_backoff());
             }
