@@ -277,3 +277,34 @@ async fn a_client_certificate_is_rotated_while_events_flow() -> TestResult {
     producer.wait_for_events(restarted.events() + 100).await?;
     account(&broker, producer).await
 }
+
+#[tokio::test]
+async fn a_password_is_rotated_while_events_flow() -> TestResult {
+    const SUCCESSOR: &str = "journeyman";
+    let broker = Broker::builder()
+        .user(USER, PASSWORD)
+        .user(SUCCESSOR, "yeast")
+        .authorizer()
+        .start()
+        .await?;
+    broker.create_topic("orders", 2).await?;
+    let topic = Resource::Topic("orders");
+    let rights = [Operation::Describe, Operation::Write];
+    for user in [USER, SUCCESSOR] {
+        broker.allow(user, &rights, topic).await?;
+    }
+    let password = Password::new(PASSWORD)?;
+    let sasl = Some(password.files(SaslMechanism::ScramSha512));
+    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
+    let mut producer = Producer::start(&configuration).await?;
+    producer.wait_for_events(50).await?;
+    fs::write(password.0.path().join("username"), SUCCESSOR)?;
+    password.change("yeast")?;
+    let changed = "the Kafka credentials have changed";
+    producer.process.wait_for_line(SOON, changed).await?;
+    // Whoever still came as the first user could write no more.
+    broker.revoke(USER, &rights, topic).await?;
+    let rotated = producer.state().await?;
+    producer.wait_for_events(rotated.events() + 200).await?;
+    account(&broker, producer).await
+}

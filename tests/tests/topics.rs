@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use ordermill_tests::kafka::Broker;
 use ordermill_tests::reader::{Isolation, console_consumer, java_partitions};
 use ordermill_tests::{TestResult, unique};
-use support::{Configuration, Producer, Setup, read_topic, wait_for_records};
+use support::{Configuration, Producer, Setup, read_topic, totals, wait_for_records};
 
 #[tokio::test]
 async fn a_missing_topic_is_created_as_asked_for_and_an_existing_one_is_left() -> TestResult {
@@ -93,5 +93,77 @@ async fn kafkas_own_console_consumer_reads_keys_headers_and_values() -> TestResu
         }
         assert_eq!(headers["traceparent"].len(), 55);
     }
+    Ok(())
+}
+
+/// One partition, so that everything waits for the same batches.
+async fn small_topic(broker: &Broker, bytes: &str) -> TestResult<String> {
+    let topic = unique("small");
+    let config = [("max.message.bytes", bytes)];
+    broker.create_topic_with(&topic, 1, &config).await?;
+    Ok(topic)
+}
+
+#[tokio::test]
+async fn a_topic_of_small_batches_gets_every_event_once() -> TestResult {
+    const ENOUGH: u64 = 6000;
+    let broker = Broker::shared().await?;
+    let topic = small_topic(&broker, "20000").await?;
+    let spec = format!(
+        "{{model: WoodOrder, rate: 3000, errorRate: 0, payloadBytes: 1000, topics: {{orders: {{name: {topic}}}}}}}"
+    );
+    // Waiting a little fills batches far beyond what the topic takes.
+    let mut setup = Setup::plain(broker.bootstrap())?;
+    let linger = ("linger.ms".to_owned(), "200".to_owned());
+    setup.kafka.properties.extend([linger]);
+    let mut producer = Producer::start(&Configuration::saved(setup, &spec)?).await?;
+    producer.wait_for_events(ENOUGH).await?;
+    assert_eq!(producer.state().await?.message, None);
+    producer.stop().await?;
+    let totals = totals(&read_topic(broker.bootstrap(), &topic).await?);
+    assert_eq!(totals.len(), 1);
+    assert!(totals.values().all(|total| total.events >= ENOUGH), "{totals:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bounded_run_to_a_topic_of_small_batches_is_exact() -> TestResult {
+    const COUNT: u64 = 3000;
+    let broker = Broker::shared().await?;
+    let topic = small_topic(&broker, "20000").await?;
+    let spec = format!(
+        "{{model: WoodOrder, rate: 100000, errorRate: 0, maxEvents: {COUNT}, payloadBytes: 1000, \
+            topics: {{orders: {{name: {topic}}}}}}}"
+    );
+    let configuration = Configuration::saved(Setup::plain(broker.bootstrap())?, &spec)?;
+    let mut producer = Producer::start(&configuration).await?;
+    let _exit = producer.process.wait(support::SOON).await?.assert_code(0);
+    let records = read_topic(broker.bootstrap(), &topic).await?;
+    let totals = totals(&records);
+    let events = totals.values().map(|total| total.events).sum::<u64>();
+    assert_eq!(events, COUNT);
+    Ok(())
+}
+
+#[tokio::test]
+async fn records_that_a_topic_is_too_small_for_are_told_and_wait() -> TestResult {
+    let broker = Broker::shared().await?;
+    let topic = small_topic(&broker, "2000").await?;
+    let spec = format!(
+        "{{model: WoodOrder, rate: 20, errorRate: 0, payloadBytes: 5000, topics: {{orders: {{name: {topic}}}}}}}"
+    );
+    let configuration = Configuration::saved(Setup::plain(broker.bootstrap())?, &spec)?;
+    let mut producer = Producer::start(&configuration).await?;
+    let state = producer
+        .wait_for("a record that is too large", |state| {
+            state.waits_for("RecordTooLarge")
+        })
+        .await?;
+    assert!(state.message.unwrap_or_default().contains(&topic));
+    broker.configure_topic(&topic, &[("max.message.bytes", "20000")]).await?;
+    producer.wait_for_events(40).await?;
+    producer.stop().await?;
+    let totals = totals(&read_topic(broker.bootstrap(), &topic).await?);
+    assert_eq!(totals.len(), 1, "nothing lost, nothing doubled");
     Ok(())
 }

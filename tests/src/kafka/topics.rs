@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -68,6 +70,33 @@ impl Broker {
                 RDKafkaErrorCode::OperationTimedOut,
             ))
         })
+    }
+
+    /// Sets a topic's configuration: what is not given goes back to the broker's default.
+    ///
+    /// # Errors
+    /// [`Error::Topic`], [`Error::Client`].
+    pub async fn configure_topic(&self, name: &str, config: &[(&str, &str)]) -> Result<(), Error> {
+        let failed = |source| Error::Client {
+            what: format!("configuring the topic {name}"),
+            source,
+        };
+        let admin: AdminClient<DefaultClientContext> = self.client().create().map_err(failed)?;
+        let topic = AlterConfig::new(ResourceSpecifier::Topic(name));
+        let topic = config
+            .iter()
+            .fold(topic, |topic, (key, value)| topic.set(key, value));
+        let results = admin
+            .alter_configs([&topic], &AdminOptions::new())
+            .await
+            .map_err(failed)?;
+        for result in results {
+            result.map_err(|(_, code)| Error::Topic {
+                topic: name.to_owned(),
+                code,
+            })?;
+        }
+        Ok(())
     }
 
     /// How many partitions a topic has; `None` when there is no such topic.

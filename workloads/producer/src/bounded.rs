@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ordermill_config::{Bounded, ProducerSettings, ResourceReference};
 use ordermill_runtime::kafka::{
-    OversizedSender, Progress, Reason, TransactionError, TransactionSettings, TransactionalSender,
+    BatchSize, OversizedSender, Progress, Reason, TransactionError, TransactionSettings,
+    TransactionalSender,
 };
 use ordermill_runtime::state::Phase;
 use ordermill_runtime::{Workload, WorkloadEnd, full_error};
@@ -51,9 +52,10 @@ pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Par
     let begun = Instant::now();
     let mut counted: Option<Count> = None;
     let mut backoff = FIRST_BACKOFF;
+    let mut batch = BatchSize::of(&parts.kafka);
     loop {
         let before = counted;
-        match session(workload, &mut controls, parts, &mut counted).await {
+        match session(workload, &mut controls, parts, &batch, &mut counted).await {
             Ok(end) => {
                 if end == WorkloadEnd::Completed {
                     let seconds = begun.elapsed().as_secs_f64();
@@ -70,6 +72,7 @@ pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Par
                 }
                 return end;
             }
+            Err(error) if error.reason() == Reason::RecordTooLarge && batch.shrink() => {}
             Err(error) => {
                 if counted != before {
                     backoff = FIRST_BACKOFF;
@@ -102,7 +105,11 @@ fn work_name(resource: &ResourceReference, bounded: &Bounded, ordinal: u32) -> S
         .fold("ordermill".to_owned(), |text, part| text + "." + part)
 }
 
-fn transaction_settings(workload: &Workload, parts: &Parts) -> Option<TransactionSettings> {
+fn transaction_settings(
+    workload: &Workload,
+    parts: &Parts,
+    batch: &BatchSize,
+) -> Option<TransactionSettings> {
     let bounded = parts.settings.bounded.as_ref()?;
     let work = work_name(
         &workload.document.resource,
@@ -114,6 +121,7 @@ fn transaction_settings(workload: &Workload, parts: &Parts) -> Option<Transactio
         client_id: workload.instance.name.clone(),
         transactional_id: work.clone(),
         progress_group: work,
+        batch: batch.clone(),
         progress_topic: parts.settings.topics.values().next()?.name.clone(),
     })
 }
@@ -132,10 +140,11 @@ async fn session(
     workload: &Workload,
     controls: &mut Controls,
     parts: &Parts,
+    batch: &BatchSize,
     counted: &mut Option<Count>,
 ) -> Result<WorkloadEnd, SessionError> {
     let settings = &parts.settings;
-    let Some(transaction) = transaction_settings(workload, parts) else {
+    let Some(transaction) = transaction_settings(workload, parts, batch) else {
         return Ok(WorkloadEnd::Completed);
     };
     let opening = TransactionalSender::open(transaction, &workload.health);

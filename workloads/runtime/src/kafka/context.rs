@@ -1,7 +1,7 @@
 //! What librdkafka tells its clients: deliveries, errors, statistics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -55,6 +55,8 @@ pub(super) struct Context<S: DeliverySink> {
     pub health: Arc<Health>,
     pub returned: Mutex<Vec<Returned<S::Tag>>>,
     pub fatal: AtomicBool,
+    /// How a broker refused a batch because of its size.
+    too_large: Mutex<Option<String>>,
     /// The sender waits for room in the queue, so a delivery is worth a notice.
     pub wants_room: AtomicBool,
     /// There is room in the queue, a returned record or a fatal error.
@@ -68,18 +70,23 @@ impl<S: DeliverySink> Context<S> {
             health,
             returned: Mutex::default(),
             fatal: AtomicBool::new(false),
+            too_large: Mutex::default(),
             wants_room: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
 
     pub(super) fn take_returned(&self) -> Vec<Returned<S::Tag>> {
-        std::mem::take(&mut *self.returned.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.returned))
     }
 
     pub(super) fn has_returned(&self) -> bool {
-        let returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
-        !returned.is_empty()
+        !lock(&self.returned).is_empty()
+    }
+
+    /// How a broker refused a batch because of its size since this was asked last.
+    pub(super) fn take_too_large(&self) -> Option<String> {
+        lock(&self.too_large).take()
     }
 
     /// Waits until the sender has something to do. Only one task waits at a time.
@@ -92,15 +99,21 @@ impl<S: DeliverySink> Context<S> {
             error.rdkafka_error_code(),
             Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
         );
-        if !purged {
-            let topic = message.topic();
-            self.health
-                .report(Reason::of(error), format!("{topic}: {error}"));
+        let told = || format!("{}: {error}", message.topic());
+        match Reason::of(error) {
+            // A smaller batch may do: the sender knows.
+            Reason::RecordTooLarge => *lock(&self.too_large) = Some(told()),
+            reason if !purged => self.health.report(reason, told()),
+            _ => {}
         }
         let message = message.detach();
-        let mut returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
-        returned.push(Returned { message, tag });
+        lock(&self.returned).push(Returned { message, tag });
     }
+}
+
+/// What another thread left behind by a panic is whole: each change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Health of any client by its errors and statistics.

@@ -20,6 +20,8 @@ pub enum Reason {
     TopicCreationDenied,
     /// A topic is missing and cannot be created.
     TopicMissing,
+    /// A topic takes only smaller records than the workload sends: raise its `max.message.bytes`, or send less.
+    RecordTooLarge,
     /// The client's own settings or files cannot be used.
     ConfigurationInvalid,
     /// Kafka refuses something else.
@@ -72,6 +74,7 @@ impl Reason {
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
                 Self::TopicMissing
             }
+            Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Self::RecordTooLarge,
             _ => Self::KafkaError,
         }
     }

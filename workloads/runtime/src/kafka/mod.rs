@@ -1,5 +1,6 @@
 //! Kafka as the workloads use it: connections, their health, topics, and two ways to send.
 
+mod batch;
 mod client;
 mod context;
 mod credentials;
@@ -10,6 +11,7 @@ mod sender;
 mod topics;
 mod transaction;
 
+pub use batch::BatchSize;
 pub use client::ConnectionError;
 pub use context::{Delivered, DeliverySink};
 pub use health::{Health, Reason, Trouble};

@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::batch::BatchSize;
 use super::client::client_config;
 use super::context::{Context, DeliverySink, Returned};
 use super::credentials::CredentialWatch;
@@ -51,9 +52,12 @@ impl SenderSettings {
 
     fn client<S: DeliverySink>(
         &self,
+        batch: &BatchSize,
         context: Context<S>,
     ) -> Result<ThreadedProducer<Context<S>>, ConnectionError> {
-        client_config(&self.connection, &self.client_id)?
+        let mut config = client_config(&self.connection, &self.client_id)?;
+        batch.apply(&mut config);
+        config
             .set("enable.idempotence", "true")
             .set("acks", "all")
             // A record waits for its broker as long as it takes; the queue's bounds hold the memory.
@@ -80,6 +84,7 @@ pub struct Sender<S: DeliverySink> {
     settings: SenderSettings,
     sink: Arc<S>,
     health: Arc<Health>,
+    batch: BatchSize,
     client: Client<S>,
     credentials: CredentialWatch,
     /// The client before, getting rid of its queue; what it cannot send comes back.
@@ -100,11 +105,14 @@ impl<S: DeliverySink> Sender<S> {
         health: Arc<Health>,
     ) -> Result<Self, ConnectionError> {
         let credentials = CredentialWatch::new(&settings.connection);
-        let client = settings.client(Context::new(Arc::clone(&sink), Arc::clone(&health)))?;
+        let batch = BatchSize::of(&settings.connection);
+        let context = Context::new(Arc::clone(&sink), Arc::clone(&health));
+        let client = settings.client(&batch, context)?;
         Ok(Self {
             settings,
             sink,
             health,
+            batch,
             client,
             credentials,
             handover: None,
@@ -123,8 +131,11 @@ impl<S: DeliverySink> Sender<S> {
         mut record: Record,
         tag: Box<S::Tag>,
     ) -> Result<(), (Record, Box<S::Tag>)> {
-        if self.handover.is_some() || !self.again.is_empty() || self.client.context().has_returned()
-        {
+        let others_first = self.handover.is_some()
+            || self.again_at.is_some()
+            || !self.again.is_empty()
+            || self.client.context().has_returned();
+        if others_first {
             return Err((record, tag));
         }
         // Headers are moved, not copied: a copy would cost as much as the rest of the record.
@@ -142,14 +153,14 @@ impl<S: DeliverySink> Sender<S> {
     }
 
     fn enqueue<K, P>(
-        &self,
+        &mut self,
         record: BaseRecord<'_, K, P, Box<S::Tag>>,
     ) -> Result<(), (Option<OwnedHeaders>, Box<S::Tag>)>
     where
         K: rdkafka::message::ToBytes + ?Sized,
         P: rdkafka::message::ToBytes + ?Sized,
     {
-        let context = self.client.context();
+        let context = Arc::clone(self.client.context());
         // Set before the attempt, so that a delivery right after it gives notice.
         context.wants_room.store(true, Ordering::Release);
         match self.client.send(record) {
@@ -159,17 +170,13 @@ impl<S: DeliverySink> Sender<S> {
             }
             Err((error, record)) => {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    self.report(&error);
+                    self.health.report(Reason::of(&error), error.to_string());
                     context.fatal.fetch_or(is_fatal(&error), Ordering::AcqRel);
-                    context.changed.notify_one();
+                    self.again_at = Some(Instant::now() + self.next_backoff());
                 }
                 Err((record.headers, record.delivery_opaque))
             }
         }
-    }
-
-    fn report(&self, error: &KafkaError) {
-        self.health.report(Reason::of(error), error.to_string());
     }
 
     /// Records that are not acknowledged yet.
@@ -199,6 +206,8 @@ impl<S: DeliverySink> Sender<S> {
             if fatal {
                 tracing::warn!("the Kafka client met a fatal error and is replaced");
                 self.replace();
+            } else if let Some(refusal) = self.client.context().take_too_large() {
+                self.send_less_at_once(refusal);
             } else {
                 self.send_again();
             }
@@ -257,6 +266,17 @@ impl<S: DeliverySink> Sender<S> {
         backoff
     }
 
+    /// A broker refused a batch for its size: smaller ones from now on, unless it was a record alone.
+    fn send_less_at_once(&mut self, refusal: String) {
+        if self.batch.shrink() {
+            self.backoff = FIRST_BACKOFF;
+            self.replace();
+        } else {
+            self.health.report(Reason::RecordTooLarge, refusal);
+            self.send_again();
+        }
+    }
+
     fn send_again(&mut self) {
         while let Some(Returned { message, tag }) = self.again.pop_front() {
             match self.enqueue(returned_record(&message, tag)) {
@@ -277,7 +297,7 @@ impl<S: DeliverySink> Sender<S> {
     /// Puts a new client in the place of this one, which gets rid of its queue in the background.
     fn replace(&mut self) {
         let context = Context::new(Arc::clone(&self.sink), Arc::clone(&self.health));
-        match self.settings.client(context) {
+        match self.settings.client(&self.batch, context) {
             Ok(client) => {
                 let old = std::mem::replace(&mut self.client, client);
                 self.handover = Some(tokio::task::spawn_blocking(move || hand_over(&old)));

@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer}
 use rdkafka::statistics::Statistics;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::batch::BatchSize;
 use super::client::client_config;
 use super::context::{QuietContext, note_error, note_log, note_statistics};
 use super::{ConnectionError, Health, Reason, Record};
@@ -38,6 +39,8 @@ pub struct TransactionSettings {
     pub transactional_id: String,
     /// The consumer group whose committed offset is the progress; nobody else uses it.
     pub progress_group: String,
+    /// How much goes to a broker at once; shrink it when [`Reason::RecordTooLarge`] ends a session.
+    pub batch: BatchSize,
     /// A topic that the work sends to: the progress is an offset of its partition 0.
     pub progress_topic: TopicName,
 }
@@ -154,7 +157,8 @@ impl TransactionalSender {
         settings: TransactionSettings,
         health: &Arc<Health>,
     ) -> Result<(Self, Option<Progress>), TransactionError> {
-        let config = client_config(&settings.connection, &settings.client_id)?;
+        let mut config = client_config(&settings.connection, &settings.client_id)?;
+        settings.batch.apply(&mut config);
         let quiet = || QuietContext {
             health: Arc::clone(health),
             span: tracing::Span::current(),
@@ -248,10 +252,10 @@ impl TransactionalSender {
                 record.headers = headers;
                 Ok(false)
             }
-            Err((source, _)) => Err(TransactionError::Kafka {
-                step: "send a record",
-                source,
-            }),
+            Err((source, _)) => {
+                let error = TransactionError::kafka("send a record")(source);
+                Err(first_cause(self.producer.context(), error))
+            }
         }
     }
 
@@ -276,7 +280,24 @@ impl TransactionalSender {
         let consumer = Arc::clone(&self.progress);
         let topic = self.settings.progress_topic.to_string();
         let Progress { sent, state } = progress.clone();
-        blocking(move || commit(&producer, &consumer, &topic, sent, &state)).await?
+        blocking(move || {
+            let committed = commit(&producer, &consumer, &topic, sent, &state);
+            committed.map_err(|error| first_cause(producer.context(), error))
+        })
+        .await?
+    }
+}
+
+/// A record that failed is why the rest of its transaction fails, and tells more.
+fn first_cause(context: &Context, error: TransactionError) -> TransactionError {
+    let failure = context
+        .failure
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    match failure {
+        Some((reason, message)) => TransactionError::Record { reason, message },
+        None => error,
     }
 }
 
@@ -316,20 +337,7 @@ fn commit(
             _ => break,
         }
     }
-    let failure = producer
-        .context()
-        .failure
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    match (result, failure) {
-        (Ok(()), _) => Ok(()),
-        (Err(_), Some((reason, message))) => Err(TransactionError::Record { reason, message }),
-        (Err(source), None) => Err(TransactionError::Kafka {
-            step: "commit",
-            source,
-        }),
-    }
+    result.map_err(TransactionError::kafka("commit"))
 }
 
 async fn blocking<T: Send + 'static>(

@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::counters::{Counters, CountersSnapshot, LatenessSnapshot};
-use self::exporter::{ExportHealth, ExportWatch, Exporters, Signal};
+use self::exporter::{EXPORT_TIMEOUT, ExportHealth, ExportWatch, Exporters, Signal};
 pub use self::exporter::{ExporterError, OtlpTarget};
 use self::log::WorkloadLog;
 pub use self::metrics::{SendMetrics, WorkloadMetrics};
@@ -96,6 +96,7 @@ impl Telemetry {
                 endpoint,
                 log.clone(),
                 Arc::clone(&exporters.network_cause),
+                2 * settings.metric_interval + EXPORT_TIMEOUT,
             )),
             dropped: Arc::default(),
             abandon: CancellationToken::new(),

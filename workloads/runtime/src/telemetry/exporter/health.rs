@@ -1,7 +1,7 @@
 //! Whether the collector takes what we send: said once when it stops, once when it starts again.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Signal;
 use crate::telemetry::log::WorkloadLog;
@@ -12,8 +12,17 @@ pub(in super::super) struct ExportHealth {
     endpoint: String,
     log: WorkloadLog,
     network_cause: Arc<NetworkCause>,
+    /// After so long without a failure, a signal that failed and has had nothing to send since is forgotten.
+    memory: Duration,
+    outage: Mutex<Option<Outage>>,
+}
+
+/// What is told and has not ended.
+#[derive(Debug, Clone, Copy)]
+struct Outage {
     /// One bit for each signal whose last export failed.
-    failing: AtomicU8,
+    failing: u8,
+    last_failure: Instant,
 }
 
 impl ExportHealth {
@@ -21,18 +30,32 @@ impl ExportHealth {
         endpoint: &str,
         log: WorkloadLog,
         network_cause: Arc<NetworkCause>,
+        memory: Duration,
     ) -> Self {
         Self {
             endpoint: without_credentials(endpoint),
             log,
             network_cause,
-            failing: AtomicU8::new(0),
+            memory,
+            outage: Mutex::new(None),
         }
     }
 
     /// An export failed. Only the first failure after all was well is told, whatever its signal.
     pub(super) fn failed(&self, signal: Signal, cause: &str) {
-        if self.failing.fetch_or(bit(signal), Ordering::AcqRel) == 0 {
+        self.failed_at(Instant::now(), signal, cause);
+    }
+
+    fn failed_at(&self, now: Instant, signal: Signal, cause: &str) {
+        let told = {
+            let mut outage = self.lock();
+            let failing = outage.map_or(0, |outage| outage.failing);
+            outage.replace(Outage {
+                failing: failing | bit(signal),
+                last_failure: now,
+            })
+        };
+        if told.is_none() {
             let cause = match self.network_cause.take() {
                 Some(network_cause) => format!("{cause}: {network_cause}"),
                 None => cause.to_owned(),
@@ -48,16 +71,30 @@ impl ExportHealth {
         }
     }
 
-    /// An export succeeded. It is told when no signal fails any more.
+    /// An export succeeded. It is told when no signal fails any more, or has failed for a while.
     pub(super) fn succeeded(&self, signal: Signal) {
-        if self.failing.load(Ordering::Acquire) & bit(signal) == 0 {
-            return;
-        }
-        if self.failing.fetch_and(!bit(signal), Ordering::AcqRel) == bit(signal) {
+        self.succeeded_at(Instant::now(), signal);
+    }
+
+    fn succeeded_at(&self, now: Instant, signal: Signal) {
+        let ended = {
+            let mut outage = self.lock();
+            if let Some(outage) = outage.as_mut() {
+                outage.failing &= !bit(signal);
+            }
+            outage.take_if(|outage| {
+                outage.failing == 0 || now.duration_since(outage.last_failure) >= self.memory
+            })
+        };
+        if ended.is_some() {
             self.log.in_scope(|| {
                 tracing::info!(endpoint = self.endpoint, "telemetry is exported again");
             });
         }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Outage>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,13 +133,52 @@ mod tests {
     use super::super::super::log::testing::{init_once, lines_of};
     use super::*;
 
+    const MEMORY: Duration = Duration::from_secs(23);
+
+    #[test]
+    fn the_end_is_told_though_a_failed_signal_has_nothing_more_to_send() {
+        init_once();
+        let log = WorkloadLog::new("OrderProducer", "silent-signal", LogLevel::Info);
+        let health = ExportHealth::new("http://collector:4317", log, Arc::default(), MEMORY);
+        let mut now = Instant::now();
+        for told in [2, 4] {
+            health.failed_at(now, Signal::Metrics, "connection refused");
+            health.failed_at(now, Signal::Traces, "connection refused");
+            now += MEMORY / 2;
+            health.succeeded_at(now, Signal::Metrics);
+            assert_eq!(lines_of("silent-signal").len(), told - 1);
+            now += MEMORY / 2 + Duration::from_secs(1);
+            health.succeeded_at(now, Signal::Metrics);
+            assert_eq!(lines_of("silent-signal").len(), told);
+        }
+    }
+
+    #[test]
+    fn a_signal_that_the_collector_never_takes_is_told_once() {
+        init_once();
+        let log = WorkloadLog::new("OrderProducer", "refused-signal", LogLevel::Info);
+        let health = ExportHealth::new("http://collector:4317", log, Arc::default(), MEMORY);
+        let mut now = Instant::now();
+        for _ in 0..10 {
+            health.failed_at(now, Signal::Logs, "unimplemented");
+            now += MEMORY / 2;
+            health.succeeded_at(now, Signal::Metrics);
+        }
+        assert_eq!(lines_of("refused-signal").len(), 1);
+    }
+
     #[test]
     fn an_outage_is_told_once_and_its_end_once() {
         init_once();
         let log = WorkloadLog::new("OrderProducer", "outage", LogLevel::Info);
         let network_cause = Arc::new(NetworkCause::default());
         network_cause.set("nobody home".to_owned());
-        let health = ExportHealth::new("http://user:secret@collector:4317/x", log, network_cause);
+        let health = ExportHealth::new(
+            "http://user:secret@collector:4317/x",
+            log,
+            network_cause,
+            MEMORY,
+        );
         health.succeeded(Signal::Traces);
         for _ in 0..3 {
             health.failed(Signal::Traces, "connection refused");

@@ -10,4 +10,4 @@ pub(super) use self::dropped::{Backlog, Dropped, Signal};
 pub(super) use self::health::{ExportHealth, NetworkCause};
 pub use self::transport::{ExporterError, OtlpTarget};
 pub(super) use self::transport::{Exporters, build};
-pub(super) use self::watched::{ExportWatch, Watched};
+pub(super) use self::watched::{EXPORT_TIMEOUT, ExportWatch, Watched};

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Backlog, Dropped, ExportHealth, Signal};
 
 /// How long one export may take, connecting and retrying included.
-pub(super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(in super::super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the exporters of one workload share.
 #[derive(Debug, Clone)]
@@ -200,7 +200,12 @@ mod tests {
         let log = WorkloadLog::new("OrderProducer", "never-answers", LogLevel::Info);
         let watch = ExportWatch {
             runtime: Handle::current(),
-            health: Arc::new(ExportHealth::new("http://silent:4317", log, Arc::default())),
+            health: Arc::new(ExportHealth::new(
+                "http://silent:4317",
+                log,
+                Arc::default(),
+                EXPORT_TIMEOUT,
+            )),
             dropped: Arc::default(),
             abandon: CancellationToken::new(),
         };
