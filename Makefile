@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench clean-cache tools
+.PHONY: help demo build test prepare lint fmt generate audit bench kubernetes clean-cache tools
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -18,6 +18,8 @@ LOCKED := $(if $(CI),--locked)
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
 
+PROGRAMS := --package ordermill-cli --package ordermill-operator --package ordermill-workload
+
 # Runs a command, with its name before and its time after.
 define part
 	@echo "== $(1)"; begin=$$SECONDS; $(2) && echo "== $(1): $$((SECONDS - begin)) s"
@@ -29,12 +31,12 @@ help: ## List the targets (the default)
 demo: tools ## Run the examples on a Kafka inside the process; edit them meanwhile, Ctrl-C ends
 	@cargo run $(LOCKED) --package ordermill-cli -- local --filename examples
 
-build: tools ## Build the programs: ordermill and ordermill-workload
-	cargo build $(LOCKED) --package ordermill-cli --package ordermill-workload
+build: tools ## Build the programs: ordermill, ordermill-operator and ordermill-workload
+	cargo build $(LOCKED) $(PROGRAMS)
 
-test: tools ## Run all tests, on a real Kafka and OpenTelemetry Collector
+test: tools ## Run all tests, on a real Kafka, Kubernetes and OpenTelemetry Collector
 	$(call part,what the tests run on,cargo run $(LOCKED) --package ordermill-tests --bin prepare)
-	$(call part,programs,cargo build $(LOCKED) --package ordermill-cli --package ordermill-workload)
+	$(call part,programs,cargo build $(LOCKED) $(PROGRAMS))
 	$(call part,test programs,cargo test $(LOCKED) --workspace --no-run)
 	$(call part,tests,cargo test $(LOCKED) --workspace)
 
@@ -58,6 +60,9 @@ audit: $(DENY) ## Ask for security advisories and yanked crates (needs the netwo
 bench: tools ## Measure a producer against Kafka's own ProducerPerformance, on release builds
 	cargo build $(LOCKED) --release --package ordermill-workload
 	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin throughput
+
+kubernetes: tools ## Start a Kubernetes control plane with our definitions, for kubectl; Ctrl-C ends it
+	cargo run $(LOCKED) --package ordermill-tests --bin kubernetes
 
 clean-cache: ## Delete the folder with what was fetched and built for tests and lints
 	@if [ "$(notdir $(CACHE))" != ordermill ]; then echo "$(CACHE) is not called ordermill and may hold other things: delete it yourself"; exit 1; fi

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use ordermill_config::full_error;
 use ordermill_crds::validate::{Folders, Report, Schemas, validate_files};
-use ordermill_runtime::full_error;
 
 /// Options of `ordermill validate`.
 #[derive(Debug, Args)]

@@ -122,7 +122,10 @@ async fn a_topic_of_small_batches_gets_every_event_once() -> TestResult {
     producer.stop().await?;
     let totals = totals(&read_topic(broker.bootstrap(), &topic).await?);
     assert_eq!(totals.len(), 1);
-    assert!(totals.values().all(|total| total.events >= ENOUGH), "{totals:?}");
+    assert!(
+        totals.values().all(|total| total.events >= ENOUGH),
+        "{totals:?}"
+    );
     Ok(())
 }
 
@@ -160,7 +163,9 @@ async fn records_that_a_topic_is_too_small_for_are_told_and_wait() -> TestResult
         })
         .await?;
     assert!(state.message.unwrap_or_default().contains(&topic));
-    broker.configure_topic(&topic, &[("max.message.bytes", "20000")]).await?;
+    broker
+        .configure_topic(&topic, &[("max.message.bytes", "20000")])
+        .await?;
     producer.wait_for_events(40).await?;
     producer.stop().await?;
     let totals = totals(&read_topic(broker.bootstrap(), &topic).await?);

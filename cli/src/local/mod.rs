@@ -15,14 +15,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ordermill_config::full_error;
 use ordermill_config::{
     EnvironmentErrors, KafkaConnection, kafka_from_environment, process_variables,
 };
 use ordermill_crds::validate::{Schemas, SchemasError};
 use ordermill_crds::values::{BootstrapServers, TelemetryEndpoint};
 use ordermill_crds::{LogFormat, LogLevel};
+use ordermill_runtime::shutdown;
 use ordermill_runtime::telemetry::log::{self, ChannelSink, Stderr};
-use ordermill_runtime::{full_error, shutdown};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

@@ -1,9 +1,10 @@
 //! One resource that runs: its instances, and what an edit does to them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ordermill_config::{
-    Documents, KafkaConnection, Placement, ResourceReference, TelemetrySettings, WorkloadSettings,
+    Documents, KafkaConnection, Placement, ResourceReference, TelemetrySettings, full_error,
     process_variables, producer_documents,
 };
 use ordermill_crds::validate::Manifest;
@@ -12,7 +13,7 @@ use ordermill_crds::{LogFormat, OrderProducer, Topic};
 use ordermill_runtime::state::{Phase, StateReport};
 use ordermill_runtime::telemetry::TelemetryError;
 use ordermill_runtime::tuning::TuningHandle;
-use ordermill_runtime::{Instance, Workload, WorkloadEnd, full_error};
+use ordermill_runtime::{Instance, Workload, WorkloadEnd};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,10 @@ pub(super) fn wanted(
         return Wanted::NotHere("drinkOrder.backend cannot run locally yet".to_owned());
     }
     let telemetry = spec.common.telemetry.clone().unwrap_or_default();
+    let mut kafka = surroundings.connection.clone();
+    if let Some(given) = &spec.common.kafka {
+        kafka.properties.extend(given.properties.clone());
+    }
     let placement = Placement {
         resource: ResourceReference {
             kind: key.kind.clone(),
@@ -74,7 +79,8 @@ pub(super) fn wanted(
             uid: surroundings.run.to_owned(),
         },
         generation,
-        kafka: surroundings.connection.clone(),
+        revision: 0,
+        kafka: Some(kafka),
         telemetry: TelemetrySettings {
             endpoint: surroundings.otlp_endpoint.cloned(),
             protocol: telemetry.protocol.unwrap_or_default(),
@@ -82,12 +88,9 @@ pub(super) fn wanted(
             log_format: LogFormat::Text,
         },
         create_topics: !surroundings.embedded,
+        backends: BTreeMap::new(),
     };
-    let mut kafka = placement.kafka.clone();
-    if let Some(given) = &spec.common.kafka {
-        kafka.properties.extend(given.properties.clone());
-    }
-    let documents = producer_documents(&spec, Placement { kafka, ..placement });
+    let documents = producer_documents(&spec, placement);
     Wanted::Producer(Box::new(WantedProducer {
         documents,
         replicas: u32::try_from(spec.common.replicas).unwrap_or(0),
@@ -98,8 +101,10 @@ pub(super) fn wanted(
 impl WantedProducer {
     /// The topics that it sends to.
     pub(super) fn topics(&self) -> impl Iterator<Item = &Topic> {
-        let WorkloadSettings::Producer(settings) = &self.documents.workload.workload;
-        settings.topics.values()
+        let producer = self.documents.workload.workload.producer();
+        producer
+            .into_iter()
+            .flat_map(|settings| settings.topics.values())
     }
 }
 

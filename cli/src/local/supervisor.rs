@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use ordermill_config::KafkaConnection;
+use ordermill_config::full_error;
 use ordermill_crds::validate::Schemas;
 use ordermill_crds::values::TelemetryEndpoint;
-use ordermill_runtime::full_error;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

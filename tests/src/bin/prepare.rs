@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ordermill_tests::cache::Cache;
 use ordermill_tests::tools::{Jdk, Maven};
-use ordermill_tests::{Failure, collector, kafka};
+use ordermill_tests::{Failure, collector, kafka, kubernetes};
 
 fn main() -> ExitCode {
     match Cache::of_user() {
@@ -49,6 +49,28 @@ fn main() -> ExitCode {
             let binary = collector::Binary::prepare()?;
             let done = if binary.was_built() { "built" } else { "there" };
             Ok(format!("{} {done}", collector::VERSION))
+        }),
+        part("Kubernetes", || {
+            let binaries = kubernetes::Binaries::prepare()?;
+            let done = if binaries.was_built() {
+                "built"
+            } else {
+                "there"
+            };
+            Ok(format!(
+                "{} with etcd {} {done}",
+                kubernetes::VERSION,
+                kubernetes::ETCD_VERSION
+            ))
+        }),
+        part("Strimzi's definitions", || {
+            let definitions = kubernetes::StrimziCrds::prepare()?;
+            let done = if definitions.was_fetched() {
+                "fetched"
+            } else {
+                "there"
+            };
+            Ok(format!("{} {done}", kubernetes::STRIMZI_VERSION))
         }),
     ];
     if parts.into_iter().all(|ready| ready) {

@@ -12,7 +12,7 @@ use super::Launch;
 use crate::tools::{CommandError, run};
 
 /// The packages whose programs are tested.
-const PACKAGES: [&str; 2] = ["ordermill-cli", "ordermill-workload"];
+const PACKAGES: [&str; 3] = ["ordermill-cli", "ordermill-operator", "ordermill-workload"];
 
 /// The programs of the workspace, ready to be started.
 ///
@@ -55,6 +55,14 @@ impl Program {
     /// [`BuildError`].
     pub async fn workload() -> Result<Launch, BuildError> {
         Self::named("ordermill-workload").await
+    }
+
+    /// `ordermill-operator`, which makes pods of resources.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn operator() -> Result<Launch, BuildError> {
+        Self::named("ordermill-operator").await
     }
 
     /// The program called `name`.
@@ -113,6 +121,14 @@ fn build() -> Result<BTreeMap<String, PathBuf>, BuildError> {
         .args(["build", "--message-format=json-render-diagnostics"]);
     for package in PACKAGES {
         cargo.args(["--package", package]);
+    }
+    // Cargo tells the test process its package by these; build scripts that look at them would all run anew.
+    let told = env::vars_os().map(|(name, _)| name);
+    for name in told.filter(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    }) {
+        cargo.env_remove(name);
     }
     if let Some(place) = env::current_exe().ok().as_deref().and_then(Place::of) {
         place.add_to(&mut cargo);

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hexadecimal;
+
 /// The bounded part of a producer's work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,11 +23,7 @@ impl Bounded {
     pub fn new(max_events: u64, instances: u32, description: &impl Serialize) -> Self {
         // A description that does not serialize would only make the name less specific.
         let text = serde_json::to_vec(&(max_events, instances, description)).unwrap_or_default();
-        let hash = Sha256::digest(&text);
-        let bytes = hash[..6]
-            .iter()
-            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        let work = format!("{bytes:012x}");
+        let work = hexadecimal(&Sha256::digest(&text)[..6]);
         Self {
             max_events,
             instances: instances.max(1),

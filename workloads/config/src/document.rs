@@ -1,5 +1,6 @@
 //! The two documents that a workload is given, and how they are read.
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,10 @@ use ordermill_crds::{LogFormat, OtlpProtocol};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{KafkaConnection, ProducerSettings, Tuning};
+use crate::{
+    BackendSettings, ConsumerSettings, KafkaConnection, ProducerSettings, Tuning, VerifyingKeys,
+    WorkerSettings,
+};
 
 /// Name of the file that holds a [`WorkloadDocument`] in a configuration folder.
 pub const WORKLOAD_FILE: &str = "workload.json";
@@ -77,6 +81,34 @@ pub struct TelemetrySettings {
 pub enum WorkloadSettings {
     /// It sends events.
     Producer(ProducerSettings),
+    /// It handles the messages of topics.
+    Consumer(ConsumerSettings),
+    /// It runs a task at every interval.
+    Worker(WorkerSettings),
+    /// It serves an API.
+    Backend(BackendSettings),
+}
+
+impl WorkloadSettings {
+    /// The kind of resource that such settings come from.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Producer(_) => "OrderProducer",
+            Self::Consumer(_) => "StreamConsumer",
+            Self::Worker(_) => "Worker",
+            Self::Backend(_) => "Backend",
+        }
+    }
+
+    /// The settings of a producer, where they are ones.
+    #[must_use]
+    pub const fn producer(&self) -> Option<&ProducerSettings> {
+        match self {
+            Self::Producer(settings) => Some(settings),
+            Self::Consumer(_) | Self::Worker(_) | Self::Backend(_) => None,
+        }
+    }
 }
 
 /// What a running workload takes over whole, never half.
@@ -86,10 +118,46 @@ pub struct TuningDocument {
     /// The resource's uid; empty where there is no cluster.
     #[serde(default)]
     pub uid: String,
-    /// The resource's generation that it was derived from; only a higher one is taken.
+    /// The resource's generation that it was derived from.
     pub generation: i64,
+    /// Tells the documents of one generation apart: it is raised where the same generation yields another one.
+    #[serde(default)]
+    pub revision: u32,
     /// What to run with.
     pub tuning: Tuning,
+}
+
+impl TuningDocument {
+    /// Its place among the documents of its resource; only a higher one is taken.
+    #[must_use]
+    pub const fn version(&self) -> TuningVersion {
+        TuningVersion {
+            generation: self.generation,
+            revision: self.revision,
+        }
+    }
+}
+
+/// The place of a [`TuningDocument`] among those of its resource: by generation, then by revision.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TuningVersion {
+    /// The resource's generation.
+    pub generation: i64,
+    /// The revision within it.
+    pub revision: u32,
+}
+
+impl fmt::Display for TuningVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            generation,
+            revision,
+        } = self;
+        write!(formatter, "generation {generation} revision {revision}")
+    }
 }
 
 /// Why a document could not be read.
@@ -131,6 +199,14 @@ pub fn read_workload(folder: &Path) -> Result<WorkloadDocument, DocumentError> {
 /// When the file cannot be read or does not hold such a document.
 pub fn read_tuning(file: &Path) -> Result<TuningDocument, DocumentError> {
     read(file, "tuning document")
+}
+
+/// Reads whose pushed tunings a workload takes from a file.
+///
+/// # Errors
+/// When the file cannot be read or does not hold such keys.
+pub fn read_keys(file: &Path) -> Result<VerifyingKeys, DocumentError> {
+    read(file, "set of tuning keys")
 }
 
 fn read<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, DocumentError> {

@@ -146,9 +146,11 @@ pub fn documents_from_environment(
             let placement = Placement {
                 resource,
                 generation: 1,
-                kafka,
+                revision: 0,
+                kafka: Some(kafka),
                 telemetry,
                 create_topics: true,
+                backends: BTreeMap::new(),
             };
             Ok(producer_documents(&spec, placement))
         }

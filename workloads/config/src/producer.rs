@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ordermill_crds::values::{Fraction, TopicName};
+use ordermill_crds::values::{BackendReference, Fraction, TopicName};
 use ordermill_crds::{OrderProducerSpec, ProducerModel, ProducerTopics, RetailSaleOptions, Topic};
 use ordermill_events::{EventType, ModelSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Bounded, Documents, KafkaConnection, Pacing, ProducerTuning, ResourceReference,
-    TelemetrySettings, Tuning, TuningDocument, WorkloadDocument, WorkloadSettings,
+    BackendRole, Bounded, Documents, Needs, Pacing, Placement, ProducerTuning, Tuning,
+    WorkloadSettings, unique,
 };
 
 /// What a producer sends, and where.
@@ -33,22 +33,10 @@ pub struct ProducerSettings {
     /// Size in bytes that payloads are padded to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload_bytes: Option<usize>,
+    /// The URL of the backend that the events are ordered through; absent: they are sent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backends: BTreeMap<BackendRole, String>,
     /// Whether the workload creates missing topics; not where somebody else manages them.
-    pub create_topics: bool,
-}
-
-/// What a spec does not say itself: where the workload runs and what it finds there.
-#[derive(Debug, Clone)]
-pub struct Placement {
-    /// The resource.
-    pub resource: ResourceReference,
-    /// The resource's generation.
-    pub generation: i64,
-    /// How Kafka is reached.
-    pub kafka: KafkaConnection,
-    /// Where telemetry goes.
-    pub telemetry: TelemetrySettings,
-    /// Whether the workload creates missing topics.
     pub create_topics: bool,
 }
 
@@ -61,20 +49,17 @@ pub fn producer_documents(spec: &OrderProducerSpec, placement: Placement) -> Doc
         arrival: spec.arrival.unwrap_or_default(),
         faults: spec.faults.clone().unwrap_or_default(),
     });
-    let settings = settings(spec, placement.create_topics);
-    Documents {
-        tuning: TuningDocument {
-            uid: placement.resource.uid.clone(),
-            generation: placement.generation,
-            tuning,
-        },
-        workload: WorkloadDocument {
-            resource: placement.resource,
-            kafka: Some(placement.kafka),
-            telemetry: placement.telemetry,
-            workload: WorkloadSettings::Producer(settings),
-        },
-    }
+    let backends = placement.urls(spec.required_backends().keys());
+    let settings = settings(spec, placement.create_topics, backends);
+    let settings = WorkloadSettings::Producer(settings);
+    placement.documents(spec.kafka(), settings, tuning)
+}
+
+/// Every topic that a producer sends to and that should exist, also where a backend sends on its behalf. Each name is
+/// there once.
+#[must_use]
+pub fn producer_topics(spec: &OrderProducerSpec) -> Vec<Topic> {
+    unique(topics(spec.model, spec.topics.as_ref()).into_values())
 }
 
 /// The error rate where a spec names none.
@@ -108,7 +93,11 @@ fn pacing(spec: &OrderProducerSpec) -> Pacing {
     }
 }
 
-fn settings(spec: &OrderProducerSpec, create_topics: bool) -> ProducerSettings {
+fn settings(
+    spec: &OrderProducerSpec,
+    create_topics: bool,
+    backends: BTreeMap<BackendRole, String>,
+) -> ProducerSettings {
     let model = model_settings(spec);
     let topics = topics(spec.model, spec.topics.as_ref());
     let payload_bytes = spec
@@ -119,7 +108,13 @@ fn settings(spec: &OrderProducerSpec, create_topics: bool) -> ProducerSettings {
     let key_skew = spec.key_skew.unwrap_or_default().get();
     let bounded = spec.max_events.map(|max_events| {
         let instances = u32::try_from(spec.common.replicas).unwrap_or(1).max(1);
-        let names: Vec<_> = topics.values().map(|topic| topic.name.as_str()).collect();
+        // What is ordered through another backend, and not sent, is other work.
+        let through = spec.required_backends();
+        let names: Vec<_> = topics
+            .values()
+            .map(|topic| topic.name.as_str())
+            .chain(through.values().map(BackendReference::as_str))
+            .collect();
         let description = (&model, names, seed, key_skew.to_bits(), payload_bytes);
         Bounded::new(max_events.unsigned_abs(), instances, &description)
     });
@@ -130,6 +125,7 @@ fn settings(spec: &OrderProducerSpec, create_topics: bool) -> ProducerSettings {
         seed,
         key_skew,
         payload_bytes,
+        backends,
         create_topics,
     }
 }
@@ -163,7 +159,10 @@ fn model_settings(spec: &OrderProducerSpec) -> ModelSettings {
 }
 
 /// The topic of each event that a model sends: as given, or named as the order system's own page does.
-fn topics(model: ProducerModel, given: Option<&ProducerTopics>) -> BTreeMap<EventType, Topic> {
+pub(crate) fn topics(
+    model: ProducerModel,
+    given: Option<&ProducerTopics>,
+) -> BTreeMap<EventType, Topic> {
     let topic = |given: Option<&Option<Topic>>, default: &str| {
         let given = given.and_then(Option::as_ref).cloned();
         // The defaults are valid names, so a topic is never left out here; a test counts them.
@@ -224,22 +223,16 @@ fn topics(model: ProducerModel, given: Option<&ProducerTopics>) -> BTreeMap<Even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::placement;
+    use crate::{TuningDocument, WorkloadDocument};
 
     fn documents(spec: &str) -> Documents {
         let spec: OrderProducerSpec = serde_yaml::from_str(spec).unwrap();
-        let placement = Placement {
-            resource: ResourceReference::default(),
-            generation: 3,
-            kafka: KafkaConnection::plain("kafka:9092".parse().unwrap()),
-            telemetry: TelemetrySettings::default(),
-            create_topics: true,
-        };
-        producer_documents(&spec, placement)
+        producer_documents(&spec, placement("OrderProducer"))
     }
 
     fn producer(documents: &Documents) -> &ProducerSettings {
-        let WorkloadSettings::Producer(settings) = &documents.workload.workload;
-        settings
+        documents.workload.workload.producer().unwrap()
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use ordermill_crds::values::Fraction;
-use ordermill_crds::{Arrival, CommonSpec, LogLevel, ProducerFaults, Stage};
+use ordermill_crds::values::{self, Fraction};
+use ordermill_crds::{
+    Arrival, BackendFaults, CommonSpec, ConsumerFaults, LogLevel, ProducerFaults, Stage,
+};
 use serde::{Deserialize, Serialize};
 
 /// What every kind of workload can be tuned by, and what its own kind adds.
@@ -21,6 +23,15 @@ pub struct Tuning {
     /// What a producer can be tuned by besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub producer: Option<ProducerTuning>,
+    /// What a consumer can be tuned by besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<ConsumerTuning>,
+    /// What a worker can be tuned by besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerTuning>,
+    /// What a backend can be tuned by besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<BackendTuning>,
 }
 
 impl Tuning {
@@ -36,6 +47,9 @@ impl Tuning {
                 .and_then(|it| it.trace_sampling)
                 .unwrap_or(Fraction::MAXIMUM),
             producer: None,
+            consumer: None,
+            worker: None,
+            backend: None,
         }
     }
 }
@@ -50,6 +64,34 @@ pub struct ProducerTuning {
     pub arrival: Arrival,
     /// Failures made on purpose, besides the error rate.
     pub faults: ProducerFaults,
+}
+
+/// What a consumer can be tuned by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsumerTuning {
+    /// Artificial delay of each message.
+    pub processing_delay: values::Duration,
+    /// Failures made on purpose, besides the error rate.
+    pub faults: ConsumerFaults,
+}
+
+/// What a worker can be tuned by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerTuning {
+    /// Time from one run to the next.
+    pub interval: values::Duration,
+    /// Failures made on purpose, besides the error rate.
+    pub faults: BackendFaults,
+}
+
+/// What a backend can be tuned by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendTuning {
+    /// Failures made on purpose, besides the error rate.
+    pub faults: BackendFaults,
 }
 
 /// How fast one replica sends.

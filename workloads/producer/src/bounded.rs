@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ordermill_config::full_error;
 use ordermill_config::{Bounded, ProducerSettings, ResourceReference};
 use ordermill_runtime::kafka::{
     BatchSize, OversizedSender, Progress, Reason, TransactionError, TransactionSettings,
     TransactionalSender,
 };
 use ordermill_runtime::state::Phase;
-use ordermill_runtime::{Workload, WorkloadEnd, full_error};
+use ordermill_runtime::{Workload, WorkloadEnd};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::delivery::{DeliveryReporter, Tag};

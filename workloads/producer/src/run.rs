@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ordermill_config::{KafkaConnection, ProducerSettings, TuningDocument, WorkloadSettings};
+use ordermill_config::full_error;
+use ordermill_config::{KafkaConnection, ProducerSettings, TuningDocument};
 use ordermill_crds::Topic;
 use ordermill_events::Root;
 use ordermill_runtime::kafka::{ConnectionError, Reason, broker_limit, ensure_topics};
 use ordermill_runtime::state::Phase;
 use ordermill_runtime::tuning::describe_change;
-use ordermill_runtime::{Workload, WorkloadEnd, full_error};
+use ordermill_runtime::{Workload, WorkloadEnd};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -49,14 +50,17 @@ pub async fn run_producer(workload: Workload) -> Result<WorkloadEnd, ProducerErr
 
 async fn run(workload: Workload) -> Result<WorkloadEnd, ProducerError> {
     let document = Arc::clone(&workload.document);
-    let WorkloadSettings::Producer(settings) = &document.workload;
+    let settings = document
+        .workload
+        .producer()
+        .ok_or(ProducerError::Documents("producer settings"))?;
     let kafka = document
         .kafka
         .clone()
         .ok_or(ProducerError::Documents("kafka"))?;
     let mut controls = Controls::new(&workload)?;
     tracing::info!(
-        generation = workload.state.generation(),
+        generation = workload.state.version().generation,
         kafka = %kafka.bootstrap_servers,
         instance = workload.instance.name,
         "the producer starts"
@@ -121,8 +125,8 @@ async fn follow_broker_limit(
         let producer = document.tuning.producer.as_ref();
         producer.is_some_and(|producer| producer.faults.oversized.is_some())
     };
-    let WorkloadSettings::Producer(settings) = &workload.document.workload;
-    let Some(topic) = settings.topics.values().next() else {
+    let settings = workload.document.workload.producer();
+    let Some(topic) = settings.and_then(|settings| settings.topics.values().next()) else {
         return;
     };
     if workload.tuning.subscribe().wait_for(declares).await.is_ok() {
@@ -238,7 +242,13 @@ impl Controls {
         } else {
             &change
         };
-        tracing::info!(generation = document.generation, "tuned: {change}");
+        // Only an operator raises it, so by hand it would be noise.
+        let revision = Some(document.revision).filter(|revision| *revision > 0);
+        tracing::info!(
+            generation = document.generation,
+            revision,
+            "tuned: {change}"
+        );
         let telemetry = &self.workload.telemetry;
         telemetry.log().set_level(after.log_level);
         telemetry.set_sampling_ratio(after.trace_sampling);
@@ -248,7 +258,7 @@ impl Controls {
         self.pace.retune(after, now);
         self.running = document;
         self.show_phase();
-        self.workload.state.set_generation(self.running.generation);
+        self.workload.state.set_version(self.running.version());
         self.observe();
     }
 

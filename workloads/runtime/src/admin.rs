@@ -1,17 +1,24 @@
-//! The admin server of a pod: `/livez`, `/readyz` and `/state`. Metrics leave by OTLP only.
+//! The admin server of a pod: `/livez`, `/readyz` and `/state` tell, `/tuning` takes. Metrics leave by OTLP only.
+
+mod problem;
+mod push;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
-use crate::state::WorkloadState;
+pub use self::push::Pushes;
+use self::push::{BODY_LIMIT, Refusals, push};
+use crate::state::{StateReport, WorkloadState};
 
 /// Why the admin server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -56,30 +63,62 @@ impl AdminServer {
         self.address
     }
 
-    /// Serves until cancelled.
+    /// Serves until cancelled; what is logged meanwhile belongs to the span that this is called in. Without `pushes`, no
+    /// pushed tuning is taken.
     ///
     /// # Errors
     /// When the listener fails.
     pub async fn serve(
         self,
         state: Arc<WorkloadState>,
+        pushes: Option<Pushes>,
         cancelled: CancellationToken,
     ) -> std::io::Result<()> {
-        axum::serve(self.listener, router(state))
+        let shared = Arc::new(Shared {
+            state,
+            pushes,
+            refusals: Refusals::default(),
+            span: Span::current(),
+        });
+        axum::serve(self.listener, router(shared))
             .with_graceful_shutdown(cancelled.cancelled_owned())
             .await
     }
 }
 
-fn router(state: Arc<WorkloadState>) -> Router {
+/// What every answer is made from.
+#[derive(Debug)]
+struct Shared {
+    state: Arc<WorkloadState>,
+    pushes: Option<Pushes>,
+    refusals: Refusals,
+    /// Connections are tasks of their own, outside of the span that the server runs in.
+    span: Span,
+}
+
+/// What `/state` answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownState {
+    #[serde(flatten)]
+    report: StateReport,
+    /// The names of the keys whose tuning is taken, sorted; absent where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuning_keys: Option<Vec<String>>,
+}
+
+fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/state", get(report))
-        .with_state(state)
+        .route("/tuning", post(push))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(shared)
 }
 
-async fn ready(State(state): State<Arc<WorkloadState>>) -> Response {
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    let state = &shared.state;
     let phase = state.phase();
     if phase.is_ready() {
         return "ok\n".into_response();
@@ -94,6 +133,15 @@ async fn ready(State(state): State<Arc<WorkloadState>>) -> Response {
         .into_response()
 }
 
-async fn report(State(state): State<Arc<WorkloadState>>) -> Response {
-    Json(state.report()).into_response()
+async fn report(State(shared): State<Arc<Shared>>) -> Response {
+    // The file is read here, and what it says of itself belongs to the workload.
+    let keys = shared.span.in_scope(|| shared.pushes.as_ref()?.keys.keys());
+    let shown = ShownState {
+        report: shared.state.report(),
+        tuning_keys: keys.map(|keys| keys.ids().map(str::to_owned).collect()),
+    };
+    Json(shown).into_response()
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,4 +11,4 @@ pub mod telemetry;
 pub mod tuning;
 mod workload;
 
-pub use workload::{Instance, Workload, WorkloadEnd, full_error};
+pub use workload::{Instance, Workload, WorkloadEnd};

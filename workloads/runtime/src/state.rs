@@ -1,14 +1,15 @@
 //! What a workload is doing, for `/state`, `/readyz`, the command line and later the resource's status.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ordermill_config::ResourceReference;
+use ordermill_config::{ResourceReference, TuningVersion};
 use ordermill_crds::Observed;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::kafka::Health;
@@ -58,6 +59,8 @@ pub struct StateReport {
     pub instance: String,
     /// Generation of the tuning that it runs with.
     pub generation: i64,
+    /// Revision of that tuning within its generation.
+    pub revision: u32,
     /// What it is doing.
     pub state: Phase,
     /// Why it cannot work, where it cannot.
@@ -95,7 +98,7 @@ pub struct WorkloadState {
     counters: Arc<Counters>,
     health: Arc<Health>,
     phase: Mutex<Phase>,
-    generation: AtomicI64,
+    version: watch::Sender<TuningVersion>,
     /// Events acknowledged; a sent event with a fault counts here and as injected.
     events: AtomicU64,
     retried: AtomicU64,
@@ -118,7 +121,7 @@ impl WorkloadState {
             counters,
             health,
             phase: Mutex::new(Phase::Starting),
-            generation: AtomicI64::new(0),
+            version: watch::Sender::default(),
             events: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             since: Timestamp::now(),
@@ -144,14 +147,23 @@ impl WorkloadState {
     }
 
     /// Says which tuning the workload runs with.
-    pub fn set_generation(&self, generation: i64) {
-        self.generation.store(generation, Ordering::Relaxed);
+    pub fn set_version(&self, version: TuningVersion) {
+        self.version.send_replace(version);
     }
 
-    /// The generation of the tuning that the workload runs with.
+    /// Which tuning the workload runs with.
     #[must_use]
-    pub fn generation(&self) -> i64 {
-        self.generation.load(Ordering::Relaxed)
+    pub fn version(&self) -> TuningVersion {
+        *self.version.borrow()
+    }
+
+    /// Waits until the workload runs with this tuning or a newer one, for so long at most; returns what it runs with then.
+    pub async fn running_with(&self, version: TuningVersion, at_most: Duration) -> TuningVersion {
+        let mut running = self.version.subscribe();
+        let reached = running.wait_for(|running| *running >= version);
+        // In vain is no error: what it runs with is told.
+        _ = tokio::time::timeout(at_most, reached).await;
+        self.version()
     }
 
     /// Counts events that were sent, handled, moved or answered.
@@ -227,13 +239,15 @@ impl WorkloadState {
         let snapshot = self.counters.snapshot();
         let (rate, lateness_seconds) = self.recent();
         let trouble = self.health.trouble();
+        let version = self.version();
         let count = |value: u64| Some(i64::try_from(value).unwrap_or(i64::MAX));
         StateReport {
             kind: self.resource.kind.clone(),
             namespace: self.resource.namespace.clone(),
             name: self.resource.name.clone(),
             instance: self.instance.clone(),
-            generation: self.generation(),
+            generation: version.generation,
+            revision: version.revision,
             state,
             reason: trouble
                 .as_ref()

@@ -1,15 +1,18 @@
-//! The tuning that a workload runs with: swapped whole, never half, and never back to an older generation.
+//! The tuning that a workload runs with: swapped whole, never half, and never back to an older one.
+
+mod keys;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
-use ordermill_config::{Tuning, TuningDocument, read_tuning};
+use ordermill_config::{Tuning, TuningDocument, TuningVersion, read_tuning};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::full_error;
+pub use self::keys::KeysFile;
+use ordermill_config::full_error;
 
 /// A file is read when it has not changed for this long, so that one being written is not read half.
 const SETTLED: Duration = Duration::from_millis(50);
@@ -23,12 +26,12 @@ pub enum Refused {
     #[error("the document is for another resource")]
     OtherResource,
     /// It is older than what the workload runs with.
-    #[error("generation {offered} is not newer than {running}, which is running")]
+    #[error("{offered} is not newer than {running}, which is running")]
     NotNewer {
-        /// The generation that was offered.
-        offered: i64,
-        /// The generation that is running.
-        running: i64,
+        /// What was offered.
+        offered: TuningVersion,
+        /// What is running.
+        running: TuningVersion,
     },
 }
 
@@ -56,8 +59,8 @@ impl TuningHandle {
         self.current.send_if_modified(|running| {
             if document.uid != running.uid {
                 refused = Some(Refused::OtherResource);
-            } else if document.generation <= running.generation {
-                let (offered, running) = (document.generation, running.generation);
+            } else if document.version() <= running.version() {
+                let (offered, running) = (document.version(), running.version());
                 refused = Some(Refused::NotNewer { offered, running });
             } else {
                 *running = Arc::new(document);
@@ -182,34 +185,51 @@ mod tests {
         TuningDocument {
             uid: "one".to_owned(),
             generation,
+            revision: 2,
             tuning: Tuning {
                 paused: false,
                 error_rate: Fraction::try_from(error_rate).unwrap(),
                 log_level: LogLevel::Info,
                 trace_sampling: Fraction::MAXIMUM,
                 producer: None,
+                consumer: None,
+                worker: None,
+                backend: None,
             },
+        }
+    }
+
+    fn revised(generation: i64, revision: u32) -> TuningDocument {
+        TuningDocument {
+            revision,
+            ..document(generation, 0.2)
         }
     }
 
     #[test]
     fn only_a_newer_document_of_the_same_resource_is_taken() {
         let handle = TuningHandle::new(document(5, 0.1));
-        assert_eq!(
-            handle.offer(document(5, 0.2)),
-            Err(Refused::NotNewer {
-                offered: 5,
-                running: 5
-            })
-        );
+        for (generation, revision) in [(5, 2), (5, 1), (4, 9)] {
+            let refused = handle.offer(revised(generation, revision)).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                format!(
+                    "generation {generation} revision {revision} is not newer than \
+                     generation 5 revision 2, which is running"
+                )
+            );
+        }
         let other = TuningDocument {
             uid: "two".to_owned(),
             ..document(9, 0.2)
         };
         assert_eq!(handle.offer(other), Err(Refused::OtherResource));
         assert_eq!(*handle.current(), document(5, 0.1));
-        assert_eq!(handle.offer(document(6, 0.2)), Ok(()));
-        assert_eq!(*handle.current(), document(6, 0.2));
+        for (generation, revision) in [(5, 3), (6, 0)] {
+            let newer = revised(generation, revision);
+            assert_eq!(handle.offer(newer.clone()), Ok(()));
+            assert_eq!(*handle.current(), newer);
+        }
     }
 
     #[test]

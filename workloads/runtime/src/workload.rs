@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordermill_config::{ResourceReference, WorkloadDocument, WorkloadSettings};
+use ordermill_config::{ResourceReference, WorkloadDocument};
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::Health;
@@ -34,11 +34,11 @@ impl Instance {
     /// same name; any other is named anew at each start.
     #[must_use]
     pub fn of(document: &WorkloadDocument, ordinal: u32, host: &str) -> Self {
-        let WorkloadSettings::Producer(settings) = &document.workload;
+        let producer = document.workload.producer();
         let ResourceReference { name, uid, .. } = &document.resource;
-        let name = if settings.seed.is_some() {
+        let name = if producer.is_some_and(|settings| settings.seed.is_some()) {
             format!("{name}-{ordinal}")
-        } else if settings.bounded.is_some() {
+        } else if producer.is_some_and(|settings| settings.bounded.is_some()) {
             let run = uid.split('-').next().unwrap_or_default();
             format!("{name}-{run}-{ordinal}")
         } else {
@@ -145,7 +145,7 @@ impl Workload {
         let counters = Arc::clone(telemetry.counters());
         let name = instance.name.clone();
         let state = WorkloadState::new(resource, name, counters, Arc::clone(&health));
-        state.set_generation(current.generation);
+        state.set_version(current.version());
         Ok(Self {
             document: Arc::new(document),
             tuning,
@@ -172,21 +172,4 @@ impl Workload {
             });
         }
     }
-}
-
-/// An error with all its causes, on one line.
-#[must_use]
-pub fn full_error(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

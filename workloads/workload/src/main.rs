@@ -5,17 +5,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ordermill_config::full_error;
 use ordermill_config::{
-    Documents, EnvironmentErrors, TUNING_FILE, VARIABLES, documents_from_environment,
-    process_variables, read_tuning, read_workload,
+    CONFIGURATION_FOLDER, Documents, EnvironmentErrors, KEYS_FILE, TUNING_FILE, VARIABLES,
+    WorkloadSettings, documents_from_environment, process_variables, read_tuning, read_workload,
 };
 use ordermill_crds::ProducerModel;
-use ordermill_runtime::admin::{AdminError, AdminServer};
+use ordermill_runtime::admin::{AdminError, AdminServer, Pushes};
 use ordermill_runtime::telemetry::TelemetryError;
 use ordermill_runtime::telemetry::log::{self, Stdout};
-use ordermill_runtime::tuning::{TuningHandle, watch_file};
-use ordermill_runtime::{Instance, Workload, WorkloadEnd, full_error, shutdown};
+use ordermill_runtime::tuning::{KeysFile, TuningHandle, watch_file};
+use ordermill_runtime::{Instance, Workload, WorkloadEnd, shutdown};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 // An event is made on one thread and freed on another, which glibc's allocator is slow at.
 #[global_allocator]
@@ -27,7 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Where the admin server (/livez, /readyz, /state) listens; port 0 takes any free one.
+    /// Where the admin server (/livez, /readyz, /state, /tuning) listens; port 0 takes any free one.
     #[arg(
         long,
         global = true,
@@ -39,10 +41,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs what the operator's documents in a folder say, following edits of the tuning.
+    /// Runs what the operator's documents in a folder say, following edits of the tuning and signed pushes of it.
     Run {
-        /// Folder with workload.json and tuning.json.
-        #[arg(long, default_value = "/etc/ordermill")]
+        /// Folder with workload.json, tuning.json and, for pushes, tuning-keys.json.
+        #[arg(long, default_value = CONFIGURATION_FOLDER)]
         config: PathBuf,
         /// Number of this instance in a bounded run.
         #[arg(long, env = "JOB_COMPLETION_INDEX", default_value_t = 0)]
@@ -79,6 +81,8 @@ enum Failure {
     Environment(EnvironmentErrors),
     #[error("the configuration cannot be used")]
     Document(#[from] ordermill_config::DocumentError),
+    #[error("this version runs no {0} yet")]
+    Unsupported(&'static str),
     #[error(transparent)]
     Log(#[from] log::InitError),
     #[error("signals cannot be handled")]
@@ -121,24 +125,35 @@ fn main() -> ExitCode {
     }
 }
 
-/// What to run, and the file that tunes it.
+/// What to run, and the folder that it came from and is tuned by.
 struct Job {
     documents: Documents,
-    tuning_file: Option<PathBuf>,
+    config: Option<PathBuf>,
     ordinal: u32,
+}
+
+/// Refuses what only a later version can run, instead of running something else.
+fn expect_supported(settings: &WorkloadSettings) -> Result<(), Failure> {
+    match settings.producer() {
+        None => Err(Failure::Unsupported(settings.kind())),
+        Some(producer) if !producer.backends.is_empty() => Err(Failure::Unsupported(
+            "OrderProducer with drinkOrder.backend",
+        )),
+        Some(_) => Ok(()),
+    }
 }
 
 fn job(command: Command) -> Result<Job, Failure> {
     let model = match command {
         Command::Run { config, ordinal } => {
-            let tuning_file = config.join(TUNING_FILE);
             let documents = Documents {
                 workload: read_workload(&config)?,
-                tuning: read_tuning(&tuning_file)?,
+                tuning: read_tuning(&config.join(TUNING_FILE))?,
             };
+            expect_supported(&documents.workload.workload)?;
             return Ok(Job {
                 documents,
-                tuning_file: Some(tuning_file),
+                config: Some(config),
                 ordinal,
             });
         }
@@ -158,7 +173,7 @@ fn job(command: Command) -> Result<Job, Failure> {
     }
     Ok(Job {
         documents,
-        tuning_file: None,
+        config: None,
         ordinal: 0,
     })
 }
@@ -166,7 +181,7 @@ fn job(command: Command) -> Result<Job, Failure> {
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Job {
         documents,
-        tuning_file,
+        config,
         ordinal,
     } = job(arguments.command)?;
     let Documents {
@@ -195,10 +210,15 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     span.in_scope(|| tracing::info!(address = %admin.address(), "the admin server listens"));
 
     let background = CancellationToken::new();
-    let mut serving = tokio::spawn(admin.serve(workload.state.clone(), background.clone()));
-    let watching = tuning_file.map(|file| {
-        use tracing::Instrument as _;
-        tokio::spawn(watch_file(file, handle, background.clone()).instrument(span))
+    let pushes = config.as_ref().map(|folder| Pushes {
+        tuning: handle.clone(),
+        keys: KeysFile::new(folder.join(KEYS_FILE)),
+    });
+    let serving = admin.serve(workload.state.clone(), pushes, background.clone());
+    let mut serving = tokio::spawn(serving.instrument(span.clone()));
+    let watching = config.map(|folder| {
+        let watching = watch_file(folder.join(TUNING_FILE), handle, background.clone());
+        tokio::spawn(watching.instrument(span))
     });
     let mut producing = tokio::spawn(ordermill_producer::run_producer(workload.clone()));
     let end = tokio::select! {

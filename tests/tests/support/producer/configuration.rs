@@ -1,5 +1,6 @@
 //! The folder that a producer is configured by.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -94,9 +95,11 @@ impl Configuration {
         let placement = Placement {
             resource,
             generation: 0,
-            kafka,
+            revision: 0,
+            kafka: Some(kafka),
             telemetry,
             create_topics,
+            backends: BTreeMap::new(),
         };
         let mut configuration = Self {
             folder: Arc::new(Scratch::new("configuration")?),

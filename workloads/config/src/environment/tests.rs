@@ -1,7 +1,7 @@
 use ordermill_crds::SaslMechanism;
 
 use super::*;
-use crate::{Pacing, WorkloadSettings};
+use crate::Pacing;
 
 fn read(model: ProducerModel, variables: &[(&str, &str)]) -> Result<Documents, EnvironmentErrors> {
     let variables = variables
@@ -12,7 +12,7 @@ fn read(model: ProducerModel, variables: &[(&str, &str)]) -> Result<Documents, E
 }
 
 fn topic_names(documents: &Documents) -> Vec<String> {
-    let WorkloadSettings::Producer(producer) = &documents.workload.workload;
+    let producer = documents.workload.workload.producer().unwrap();
     producer
         .topics
         .values()

@@ -33,6 +33,9 @@ fn tuning(error_rate: f64, faults: ProducerFaults) -> Tuning {
             arrival: ordermill_crds::Arrival::Constant,
             faults,
         }),
+        consumer: None,
+        worker: None,
+        backend: None,
     }
 }
 
@@ -57,6 +60,7 @@ fn emitter(model: ModelSettings, tuning: &Tuning, events: Option<u64>) -> Emitte
         seed: Some(7),
         key_skew: 0.0,
         payload_bytes: None,
+        backends: BTreeMap::new(),
         create_topics: false,
     };
     let limit = Arc::new(AtomicUsize::new(2000));

@@ -17,7 +17,7 @@ use super::client::client_config;
 use super::context::{Context, DeliverySink, Returned};
 use super::credentials::CredentialWatch;
 use super::{ConnectionError, Health, Reason, Record};
-use crate::full_error;
+use ordermill_config::full_error;
 
 /// How long an old client may take to get rid of its queue before the rest moves to the new one.
 const HANDOVER: Duration = Duration::from_secs(30);

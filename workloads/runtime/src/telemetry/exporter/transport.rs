@@ -20,7 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::NetworkCause;
 use super::watched::EXPORT_TIMEOUT;
-use crate::full_error;
+use ordermill_config::full_error;
 
 /// Attempts after the first, within [`EXPORT_TIMEOUT`]: enough for a connection that was closed while idle.
 const RETRIES: usize = 2;

@@ -13,7 +13,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::full_error;
+use ordermill_config::full_error;
 
 /// Keys of a JSON line that an event's own field must not repeat.
 const RESERVED: [&str; 8] = [

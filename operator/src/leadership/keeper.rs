@@ -1,0 +1,221 @@
+//! Takes the Lease, keeps it, and gives it back.
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Client;
+use kube::api::{Api, PostParams};
+use kube::core::ObjectMeta;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::writer::timely;
+
+use super::decide::{Seen, Step, decide, write};
+use super::{GIVE_UP_AFTER, LEASE_DURATION, Leadership, RENEW_EVERY};
+
+/// Why this process does not lead any more, or cannot.
+#[derive(Debug, thiserror::Error)]
+pub enum LeadershipError {
+    /// Another operator has taken the Lease.
+    #[error(
+        "another operator, {holder}, has taken the Lease {lease}: this one ends, so that only one writes"
+    )]
+    Lost {
+        /// The Lease.
+        lease: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// The Lease could not be renewed in time.
+    #[error(
+        "the Lease {lease} could not be renewed for {GIVE_UP_AFTER:?}: this operator ends, because another one may lead soon"
+    )]
+    Cut {
+        /// The Lease.
+        lease: String,
+        /// What happened last.
+        #[source]
+        source: Option<Box<kube::Error>>,
+    },
+}
+
+/// Keeps one Lease.
+pub struct Keeper {
+    api: Api<Lease>,
+    name: String,
+    namespace: String,
+    me: String,
+    leadership: Leadership,
+    seen: Seen,
+}
+
+impl Keeper {
+    /// A keeper of a Lease in the operator's own namespace. `me` must be another for each process.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        me: String,
+        leadership: Leadership,
+    ) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            me,
+            leadership,
+            seen: Seen::nothing(Instant::now()),
+        }
+    }
+
+    /// Waits until this process leads; `false`: cancelled meanwhile.
+    pub async fn acquire(&mut self, cancelled: &CancellationToken) -> bool {
+        let mut complaint = String::new();
+        loop {
+            match self.step().await {
+                Ok(Held::Mine) => {
+                    tracing::info!(lease = self.name, holder = self.me, "this operator leads");
+                    return true;
+                }
+                Ok(Held::Others(holder)) => {
+                    if complaint != holder {
+                        tracing::info!(
+                            lease = self.name,
+                            holder,
+                            "another operator leads: standing by"
+                        );
+                        complaint = holder;
+                    }
+                }
+                Err(error) => {
+                    let text = error.to_string();
+                    if complaint != text {
+                        tracing::warn!(
+                            lease = self.name,
+                            error = text,
+                            "the Lease cannot be read or written"
+                        );
+                        complaint = text;
+                    }
+                }
+            }
+            tokio::select! {
+                () = cancelled.cancelled() => return false,
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+            }
+        }
+    }
+
+    /// Renews until cancelled, then gives the Lease back.
+    ///
+    /// # Errors
+    /// When it is lost: the process must end at once.
+    pub async fn keep(&mut self, cancelled: &CancellationToken) -> Result<(), LeadershipError> {
+        let mut renewed = Instant::now();
+        loop {
+            let mut last_error = None;
+            tokio::select! {
+                () = cancelled.cancelled() => {
+                    self.release().await;
+                    return Ok(());
+                }
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+            }
+            match self.step().await {
+                Ok(Held::Mine) => renewed = Instant::now(),
+                Ok(Held::Others(holder)) => {
+                    self.leadership.lose();
+                    let lease = self.full_name();
+                    return Err(LeadershipError::Lost { lease, holder });
+                }
+                Err(error) => last_error = Some(Box::new(error)),
+            }
+            if renewed.elapsed() + RENEW_EVERY > GIVE_UP_AFTER {
+                self.leadership.lose();
+                let lease = self.full_name();
+                return Err(LeadershipError::Cut {
+                    lease,
+                    source: last_error,
+                });
+            }
+        }
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// Reads the Lease and writes it where that is due. A conflict means that another one was faster: look again later.
+    async fn step(&mut self) -> kube::Result<Held> {
+        let asked = Instant::now();
+        let lease = timely(self.api.get_opt(&self.name)).await?;
+        if let Some(lease) = &lease {
+            self.seen.note(lease, asked);
+        }
+        let step = decide(lease.as_ref(), &self.me, &self.seen, asked);
+        if step == Step::Stand {
+            let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+            return Ok(Held::Others(holder.unwrap_or_default()));
+        }
+        // The term is counted from before the request: the server's clock for it starts later.
+        let begun = Instant::now();
+        let spec = write(
+            lease.as_ref(),
+            &step,
+            &self.me,
+            LEASE_DURATION,
+            Timestamp::now(),
+        );
+        let parameters = PostParams::default();
+        let written = if let Some(mut lease) = lease {
+            // It carries the version that was read, so of two who write only one succeeds.
+            lease.spec = Some(spec);
+            timely(self.api.replace(&self.name, &parameters, &lease)).await
+        } else {
+            let metadata = ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                ..ObjectMeta::default()
+            };
+            let spec = Some(spec);
+            let lease = Lease { metadata, spec };
+            timely(self.api.create(&parameters, &lease)).await
+        };
+        match written {
+            Ok(lease) => {
+                self.seen.note(&lease, begun);
+                self.leadership.hold_until(begun + LEASE_DURATION);
+                Ok(Held::Mine)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                Ok(Held::Others("another operator, just now".to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the Lease back, so that the next one need not wait for it to run out.
+    async fn release(&mut self) {
+        self.leadership.lose();
+        let released = async {
+            let Some(mut lease) = timely(self.api.get_opt(&self.name)).await? else {
+                return Ok(());
+            };
+            let spec = lease.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() == Some(&self.me) {
+                spec.holder_identity = None;
+                timely(self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
+            }
+            Ok::<_, kube::Error>(())
+        };
+        if let Err(error) = released.await {
+            tracing::debug!(%error, "the Lease was not given back; it runs out");
+        }
+    }
+}
+
+enum Held {
+    Mine,
+    Others(String),
+}

@@ -1,0 +1,67 @@
+//! The Deployment of a workload without end, the Indexed Job of a bounded one.
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use ordermill_config::Bounded;
+
+use super::{metadata, pod, pod_selector};
+use crate::error::ReconcileError;
+use crate::kinds::Disk;
+use crate::pipeline::validate::Validated;
+
+pub(super) fn deployment(
+    validated: &Validated,
+    replicas: i32,
+) -> Result<Deployment, ReconcileError> {
+    let identity = &validated.identity;
+    Ok(Deployment {
+        metadata: metadata(identity, identity.child_name.clone()),
+        spec: Some(DeploymentSpec {
+            replicas: Some(replicas),
+            revision_history_limit: Some(3),
+            selector: pod_selector(identity),
+            strategy: strategy(validated),
+            template: pod::template(validated, "Always")?,
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    })
+}
+
+fn strategy(validated: &Validated) -> Option<DeploymentStrategy> {
+    let declared = validated.workload.strategy.clone();
+    // Two pods cannot share a volume or the file on it.
+    let shared = matches!(validated.needs.disk, Disk::Volume(_));
+    declared.or_else(|| {
+        shared.then(|| DeploymentStrategy {
+            type_: Some("Recreate".to_owned()),
+            ..DeploymentStrategy::default()
+        })
+    })
+}
+
+/// Named by its work and not by anything else, so that no other edit runs it again.
+pub(super) fn job(
+    validated: &Validated,
+    bounded: &Bounded,
+    replicas: i32,
+) -> Result<Job, ReconcileError> {
+    let identity = &validated.identity;
+    let instances = i32::try_from(bounded.instances).unwrap_or(i32::MAX);
+    Ok(Job {
+        metadata: metadata(
+            identity,
+            format!("{}-{}", identity.child_name, bounded.work),
+        ),
+        spec: Some(JobSpec {
+            completion_mode: Some("Indexed".to_owned()),
+            completions: Some(instances),
+            parallelism: Some(replicas.min(instances)),
+            // A pod that is killed goes on where it was; only the user gives up.
+            backoff_limit: Some(i32::MAX),
+            template: pod::template(validated, "OnFailure")?,
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    })
+}

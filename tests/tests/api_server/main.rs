@@ -1,0 +1,14 @@
+//! What a real API server makes of the definitions, and the harness that runs it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod cluster;
+mod definitions;
+mod examples;
+mod kubectl;
+mod node;
+mod rules;
+mod support;
+
+#[path = "../../../crds/tests/table/mod.rs"]
+mod table;
