@@ -1,5 +1,7 @@
 //! Resources for tests, from YAML as a user writes it.
 
+pub mod api_server;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ordermill_config::VerifyingKeys;

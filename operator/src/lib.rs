@@ -21,6 +21,7 @@ pub mod names;
 pub mod operator;
 pub mod pipeline;
 pub mod policy;
+mod queue;
 pub mod reconcile;
 pub mod strimzi;
 pub mod tasks;

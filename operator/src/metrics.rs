@@ -46,6 +46,8 @@ struct All {
     push_latency: Histogram,
     nudges: Counter,
     watch_errors: Family<KindLabel, Counter>,
+    queue: Gauge,
+    queue_wait: Histogram,
     leader: Gauge,
 }
 
@@ -113,6 +115,19 @@ impl Default for Metrics {
             "Interruptions of watches",
             watch_errors.clone(),
         );
+        let queue = Gauge::default();
+        registry.register(
+            "queue_depth",
+            "Objects that have changed and whose reconcile has not begun",
+            queue.clone(),
+        );
+        let queue_wait = seconds();
+        registry.register_with_unit(
+            "queue_wait",
+            "Time from a change to the begin of the reconcile",
+            Unit::Seconds,
+            queue_wait.clone(),
+        );
         let leader = Gauge::default();
         registry.register("leader", "1 while this operator leads", leader.clone());
         Self(Arc::new(All {
@@ -126,6 +141,8 @@ impl Default for Metrics {
             push_latency,
             nudges,
             watch_errors,
+            queue,
+            queue_wait,
             leader,
         }))
     }
@@ -171,6 +188,16 @@ impl Metrics {
     /// Counts an interruption of a watch.
     pub fn watch_failed(&self, kind: &'static str) {
         self.0.watch_errors.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// How many objects wait.
+    pub fn set_queue(&self, depth: usize) {
+        self.0.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// How long one has waited.
+    pub fn waited(&self, time: Duration) {
+        self.0.queue_wait.observe(time.as_secs_f64());
     }
 
     /// Whether this process leads.

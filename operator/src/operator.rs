@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::runtime::events::Reporter;
 use kube::{Client, Config};
+use ordermill_config::full_error;
 use ordermill_crds::{Backend, OrderProducer, StreamConsumer, Worker};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -16,16 +17,17 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{AdminServer, Readiness};
 use crate::arguments::Arguments;
 use crate::backoff::Backoffs;
-use crate::cluster::caches::{Caches, Scope, Triggers};
+use crate::cluster::caches::{Caches, Scope};
 use crate::cluster::served::{LOOK_EVERY, missing_kinds};
+use crate::cluster::triggers::Triggers;
 use crate::cluster::writer::Writer;
 use crate::controller;
 use crate::leadership::{Keeper, Leadership, LeadershipError};
 use crate::metrics::Metrics;
+use crate::queue::Queue;
 use crate::reconcile::Context;
 use crate::tasks::{Ended, Tasks};
 use crate::tuning::{Delivery, KeyStore};
-use ordermill_config::full_error;
 
 /// The name of the Lease.
 pub const LEASE: &str = "ordermill-operator";
@@ -241,6 +243,7 @@ impl Operator {
                 keys: keys.clone(),
                 metrics: self.metrics.clone(),
                 backoffs: Backoffs::default(),
+                queue: Queue::new(self.metrics.clone()),
             });
             self.spawn_controllers(&mut controllers, &scope, &triggers, &context, cancelled);
             all_triggers.push(triggers);

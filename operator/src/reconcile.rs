@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt as _};
 use rand::RngExt as _;
 use tokio::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::pipeline::dereference::dereference;
 use crate::pipeline::status::{Situation, WorkloadStatus, status, worth_writing};
 use crate::pipeline::validate::{Identity, Validated, Work, validate};
 use crate::policy::Policy;
+use crate::queue::Queue;
 use crate::strimzi::Readiness;
 use crate::tuning::{Delivery, KeyStore, Order, PodReport, Tuned, tuned};
 
@@ -49,7 +50,9 @@ pub struct Context {
     /// What counts.
     pub metrics: Metrics,
     /// How often each object has failed in a row.
-    pub backoffs: Backoffs,
+    pub(crate) backoffs: Backoffs,
+    /// What waits for its turn.
+    pub(crate) queue: Queue,
 }
 
 /// How far a reconcile came.
@@ -73,6 +76,7 @@ pub async fn reconcile<K: Kind>(
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
     let _counted = context.metrics.reconcile(kind_name::<K>());
+    context.queue.take(&key(&*resource));
     let resource = match &resource.0 {
         Ok(resource) => resource,
         Err(invalid) => return undecodable::<K>(invalid, &context).await,
@@ -259,12 +263,7 @@ pub fn after_error<K: Kind>(
 ) -> Action {
     let category = error.category();
     context.metrics.failed(kind_name::<K>(), category);
-    let key = format!(
-        "{}/{}/{}",
-        K::kind(&()),
-        resource.namespace().unwrap_or_default(),
-        resource.name_any()
-    );
+    let key = key(&*resource);
     let failures = context.backoffs.failed(&key);
     // A person's mistake is told once in the log; the status tells it all the time.
     if failures == 1 || !category.needs_a_person() {
@@ -285,12 +284,15 @@ pub fn after_error<K: Kind>(
     }
 }
 
-fn key<K: Kind>(resource: &K) -> String {
+/// `Kind/namespace/name`.
+pub(crate) fn key(resource: &impl Resource<DynamicType = ()>) -> String {
+    let object = resource.object_ref(&());
+    let part = |part: Option<String>| part.unwrap_or_default();
     format!(
         "{}/{}/{}",
-        K::kind(&()),
-        resource.namespace().unwrap_or_default(),
-        resource.name_any()
+        part(object.kind),
+        part(object.namespace),
+        part(object.name)
     )
 }
 
@@ -303,3 +305,6 @@ fn kind_name<K: Kind>() -> &'static str {
         _ => "Backend",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,29 +1,24 @@
 //! What the operator knows of the cluster: watches that are kept up to date, each telling whom a change concerns.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Debug;
-use std::hash::Hash;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, reflector};
+use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt as _};
-use ordermill_crds::{Backend, GROUP};
-use serde::de::DeserializeOwned;
+use ordermill_crds::Backend;
 use serde_json::Value;
 
 use super::child::ChildKind;
+use super::feed::Feed;
 use super::served;
+use super::triggers::{Triggers, owner, resource_of};
 use crate::error::{Category, ReconcileError};
-use crate::labels::{COMPONENT, INSTANCE, RESOURCE, SELECTOR};
+use crate::labels::{INSTANCE, SELECTOR};
 use crate::metrics::Metrics;
 use crate::pipeline::build::resource as strimzi_resource;
 use crate::strimzi;
@@ -59,56 +54,6 @@ impl Scope {
             Self::Cluster => Api::all_with(client.clone(), resource),
             Self::Namespace(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
         }
-    }
-}
-
-/// Which resources are to be looked at again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trigger {
-    /// One, by kind or component, namespace and name.
-    One {
-        /// Its kind (`OrderProducer`) or component (`producer`).
-        kind: String,
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-    /// All of the scope.
-    All,
-}
-
-/// Where triggers go: each controller has a subscription.
-#[derive(Debug, Clone, Default)]
-pub struct Triggers {
-    subscribers: Arc<Mutex<Vec<UnboundedSender<Trigger>>>>,
-}
-
-impl Triggers {
-    /// A new subscription.
-    #[must_use]
-    pub fn subscribe(&self) -> UnboundedReceiver<Trigger> {
-        let (sender, receiver) = unbounded();
-        self.lock().push(sender);
-        receiver
-    }
-
-    fn send(&self, trigger: &Trigger) {
-        for subscriber in self.lock().iter() {
-            // Only a controller that has ended does not listen.
-            _ = subscriber.unbounded_send(trigger.clone());
-        }
-    }
-
-    /// Has every resource looked at again.
-    pub fn all(&self) {
-        self.send(&Trigger::All);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<UnboundedSender<Trigger>>> {
-        self.subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -325,51 +270,6 @@ impl Caches {
     }
 }
 
-/// One watch into one cache.
-struct Feed<'a> {
-    tasks: &'a Tasks,
-    metrics: &'a Metrics,
-    what: &'static str,
-}
-
-impl Feed<'_> {
-    fn start<K>(
-        self,
-        api: Api<K>,
-        config: watcher::Config,
-        dynamic_type: K::DynamicType,
-        changed: impl Fn(&K) + Send + 'static,
-    ) -> Store<K>
-    where
-        K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-        K::DynamicType: Eq + Hash + Clone + Send + Sync,
-    {
-        let writer = reflector::store::Writer::new(dynamic_type);
-        let store = writer.as_reader();
-        let (metrics, what) = (self.metrics.clone(), self.what);
-        self.tasks.spawn(format!("watch of {what}"), async move {
-            let events = watcher::watcher(api, config)
-                .default_backoff()
-                // They are large, and nobody here reads them.
-                .modify(|object| object.managed_fields_mut().clear());
-            let mut events = pin!(reflector(writer, events));
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
-                        changed(&object);
-                    }
-                    Ok(Event::Init | Event::InitDone) => {}
-                    Err(error) => {
-                        metrics.watch_failed(what);
-                        tracing::warn!(%error, "the watch of {what} is interrupted and begins again");
-                    }
-                }
-            }
-        });
-        store
-    }
-}
-
 /// Calls `tell` when an object's generation changes, or one is new.
 fn generation_changes(tell: impl Fn()) -> impl Fn(&DeserializeGuard<Backend>) {
     let seen: Mutex<HashMap<String, Option<i64>>> = Mutex::default();
@@ -383,25 +283,4 @@ fn generation_changes(tell: impl Fn()) -> impl Fn(&DeserializeGuard<Backend>) {
             tell();
         }
     }
-}
-
-/// The resource that controls an object.
-fn owner(object: &DynamicObject) -> Option<Trigger> {
-    let owners = object.metadata.owner_references.as_ref()?;
-    let owner = owners.iter().find(|owner| owner.controller == Some(true))?;
-    let (group, _) = owner.api_version.split_once('/')?;
-    (group == GROUP).then(|| Trigger::One {
-        kind: owner.kind.clone(),
-        namespace: object.namespace().unwrap_or_default(),
-        name: owner.name.clone(),
-    })
-}
-
-/// The resource that a pod works for: a `ReplicaSet` or a Job stands between them.
-fn resource_of(pod: &Pod) -> Option<Trigger> {
-    Some(Trigger::One {
-        kind: pod.labels().get(COMPONENT)?.clone(),
-        namespace: pod.namespace()?,
-        name: pod.annotations().get(RESOURCE)?.clone(),
-    })
 }

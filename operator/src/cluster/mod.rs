@@ -3,5 +3,10 @@
 pub mod caches;
 pub mod child;
 pub mod events;
+mod feed;
 pub mod served;
+pub mod triggers;
 pub mod writer;
+
+#[cfg(test)]
+mod tests;

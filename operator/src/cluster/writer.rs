@@ -62,7 +62,9 @@ impl Writer {
             return Err(ReconcileError::NotLeading);
         }
         self.metrics.write(verb);
-        timely(request).await.map_err(ReconcileError::api(action))
+        timely(WRITE_TIMEOUT, request)
+            .await
+            .map_err(ReconcileError::api(action))
     }
 
     /// Applies an object that belongs to a resource; what others have changed of it is set back.
@@ -211,7 +213,7 @@ impl Writer {
         let namespace = child.object.namespace().unwrap_or_default();
         let api = self.objects(&namespace, &child.kind.resource());
         let action = format!("look for {} {}", child.kind.as_str(), child.name());
-        let there = timely(api.get_opt(child.name()))
+        let there = timely(WRITE_TIMEOUT, api.get_opt(child.name()))
             .await
             .map_err(ReconcileError::api(action))?;
         Ok(there.and_then(|there| foreign_owner(&there, owner_uid)))
@@ -226,10 +228,15 @@ impl Writer {
 ///
 /// # Errors
 /// Those of the request, or that it took too long.
-pub async fn timely<T>(request: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
-    let late =
-        || kube::Error::Service(Box::new(std::io::Error::from(std::io::ErrorKind::TimedOut)));
-    let answer = tokio::time::timeout(WRITE_TIMEOUT, request).await;
+pub async fn timely<T>(
+    limit: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> kube::Result<T> {
+    let late = || {
+        let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
+        kube::Error::Service(Box::new(late))
+    };
+    let answer = tokio::time::timeout(limit, request).await;
     answer.unwrap_or_else(|_| Err(late()))
 }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::writer::timely;
 
 use super::decide::{Seen, Step, decide, write};
-use super::{GIVE_UP_AFTER, LEASE_DURATION, Leadership, RENEW_EVERY};
+use super::{GIVE_UP_AFTER, LEASE_DURATION, Leadership, RENEW_EVERY, RETRY_EVERY, STEP_TIMEOUT};
 
 /// Why this process does not lead any more, or cannot.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum LeadershipError {
         lease: String,
         /// What happened last.
         #[source]
-        source: Option<Box<kube::Error>>,
+        source: Box<kube::Error>,
     },
 }
 
@@ -88,6 +88,8 @@ impl Keeper {
                         complaint = holder;
                     }
                 }
+                // Another one was faster, or a late write of this one: the next look tells.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
                 Err(error) => {
                     let text = error.to_string();
                     if complaint != text {
@@ -113,31 +115,35 @@ impl Keeper {
     /// When it is lost: the process must end at once.
     pub async fn keep(&mut self, cancelled: &CancellationToken) -> Result<(), LeadershipError> {
         let mut renewed = Instant::now();
+        let mut pause = RENEW_EVERY;
         loop {
-            let mut last_error = None;
             tokio::select! {
                 () = cancelled.cancelled() => {
                     self.release().await;
                     return Ok(());
                 }
-                () = tokio::time::sleep(RENEW_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            match self.step().await {
-                Ok(Held::Mine) => renewed = Instant::now(),
+            let begun = Instant::now();
+            let last_error = match self.step().await {
+                Ok(Held::Mine) => {
+                    (renewed, pause) = (begun, RENEW_EVERY);
+                    continue;
+                }
                 Ok(Held::Others(holder)) => {
                     self.leadership.lose();
                     let lease = self.full_name();
                     return Err(LeadershipError::Lost { lease, holder });
                 }
-                Err(error) => last_error = Some(Box::new(error)),
-            }
-            if renewed.elapsed() + RENEW_EVERY > GIVE_UP_AFTER {
+                Err(error) => Box::new(error),
+            };
+            pause = RETRY_EVERY;
+            // Another try that may take its whole time must still end before the time is over.
+            if renewed.elapsed() + pause + STEP_TIMEOUT > GIVE_UP_AFTER {
                 self.leadership.lose();
                 let lease = self.full_name();
-                return Err(LeadershipError::Cut {
-                    lease,
-                    source: last_error,
-                });
+                let source = last_error;
+                return Err(LeadershipError::Cut { lease, source });
             }
         }
     }
@@ -146,10 +152,14 @@ impl Keeper {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// Reads the Lease and writes it where that is due. A conflict means that another one was faster: look again later.
     async fn step(&mut self) -> kube::Result<Held> {
+        timely(STEP_TIMEOUT, self.look_and_write()).await
+    }
+
+    /// Reads the Lease and writes it where that is due.
+    async fn look_and_write(&mut self) -> kube::Result<Held> {
         let asked = Instant::now();
-        let lease = timely(self.api.get_opt(&self.name)).await?;
+        let lease = self.api.get_opt(&self.name).await?;
         if let Some(lease) = &lease {
             self.seen.note(lease, asked);
         }
@@ -171,7 +181,7 @@ impl Keeper {
         let written = if let Some(mut lease) = lease {
             // It carries the version that was read, so of two who write only one succeeds.
             lease.spec = Some(spec);
-            timely(self.api.replace(&self.name, &parameters, &lease)).await
+            self.api.replace(&self.name, &parameters, &lease).await
         } else {
             let metadata = ObjectMeta {
                 name: Some(self.name.clone()),
@@ -180,36 +190,31 @@ impl Keeper {
             };
             let spec = Some(spec);
             let lease = Lease { metadata, spec };
-            timely(self.api.create(&parameters, &lease)).await
+            self.api.create(&parameters, &lease).await
         };
-        match written {
-            Ok(lease) => {
-                self.seen.note(&lease, begun);
-                self.leadership.hold_until(begun + LEASE_DURATION);
-                Ok(Held::Mine)
-            }
-            Err(kube::Error::Api(status)) if status.code == 409 => {
-                Ok(Held::Others("another operator, just now".to_owned()))
-            }
-            Err(error) => Err(error),
-        }
+        let lease = written?;
+        self.seen.note(&lease, begun);
+        self.leadership.hold_until(begun + LEASE_DURATION);
+        Ok(Held::Mine)
     }
 
     /// Gives the Lease back, so that the next one need not wait for it to run out.
     async fn release(&mut self) {
         self.leadership.lose();
         let released = async {
-            let Some(mut lease) = timely(self.api.get_opt(&self.name)).await? else {
+            let Some(mut lease) = self.api.get_opt(&self.name).await? else {
                 return Ok(());
             };
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_deref() == Some(&self.me) {
                 spec.holder_identity = None;
-                timely(self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
+                self.api
+                    .replace(&self.name, &PostParams::default(), &lease)
+                    .await?;
             }
             Ok::<_, kube::Error>(())
         };
-        if let Err(error) = released.await {
+        if let Err(error) = timely(STEP_TIMEOUT, released).await {
             tracing::debug!(%error, "the Lease was not given back; it runs out");
         }
     }

@@ -15,6 +15,10 @@ pub use self::keeper::{Keeper, LeadershipError};
 pub const LEASE_DURATION: Duration = Duration::from_secs(10);
 /// How often it is renewed, or looked at.
 pub const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// How soon a renewal that failed is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+/// How long a look at the Lease, with the write that follows, may take.
+const STEP_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Without renewal for so long, the process ends: its last writes are over before the Lease is.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(6);
 
@@ -44,7 +48,10 @@ impl Leadership {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
     }
 
-    fn lose(&self) {
+    pub(crate) fn lose(&self) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use ordermill_config::{SignedTuning, TuningDocument, TuningVersion};
+use ordermill_config::{SignedTuning, TuningDocument, TuningVersion, full_error};
 use tokio::time::Instant;
 
 use super::client::{PodClient, PodError, PodState};
@@ -18,7 +18,6 @@ use crate::cluster::writer::Writer;
 use crate::error::ReconcileError;
 use crate::labels::NUDGE;
 use crate::metrics::Metrics;
-use ordermill_config::full_error;
 
 /// Pods of one resource that are asked at once.
 const CONCURRENT: usize = 16;
@@ -27,6 +26,8 @@ const FRESH: Duration = Duration::from_secs(5);
 /// A pod that could not be reached is left alone, at first for this long; its kubelet is asked meanwhile.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// What was not asked for so long is gone.
+const FORGET_AFTER: Duration = Duration::from_mins(5);
 
 /// What one pod told.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,6 +68,20 @@ struct Unreachable {
 struct Memory {
     known: HashMap<String, Known>,
     unreachable: HashMap<String, Unreachable>,
+    tidied: Option<Instant>,
+}
+
+impl Memory {
+    /// Forgets pods that are gone, now and then.
+    fn forget(&mut self, now: Instant) {
+        let is_due = |it: Instant| now.duration_since(it) >= FORGET_AFTER;
+        if self.tidied.is_some_and(|tidied| !is_due(tidied)) {
+            return;
+        }
+        self.tidied = Some(now);
+        self.known.retain(|_, known| !is_due(known.asked));
+        self.unreachable.retain(|_, it| !is_due(it.until));
+    }
 }
 
 /// Delivers tunings; clones share what they know of the pods.
@@ -116,6 +131,7 @@ impl Delivery {
         pods: &[Arc<Pod>],
         writer: &Writer,
     ) -> Result<Vec<PodReport>, ReconcileError> {
+        self.lock().forget(Instant::now());
         let targets = pods.iter().filter_map(target);
         // Boxed and collected, because the compiler cannot tell the lifetimes of a lazy chain apart inside a spawned task.
         let asked: Vec<_> = targets
@@ -124,13 +140,6 @@ impl Delivery {
         let reports = futures::stream::iter(asked).buffered(CONCURRENT);
         let reports: Vec<_> = reports.collect().await;
         reports.into_iter().collect()
-    }
-
-    /// Forgets pods that are gone.
-    pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        let mut memory = self.lock();
-        memory.known.retain(|uid, _| is_there(uid));
-        memory.unreachable.retain(|uid, _| is_there(uid));
     }
 
     async fn deliver_to(

@@ -197,15 +197,20 @@ async fn request<T>(
     action: &'static str,
     request: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, KeyStoreError> {
-    timely(request).await.map_err(|source| KeyStoreError::Api {
-        action,
-        source: Box::new(source),
-    })
+    timely(WRITE_TIMEOUT, request)
+        .await
+        .map_err(|source| KeyStoreError::Api {
+            action,
+            source: Box::new(source),
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::api_server::{Answer, ApiServer};
+
+    const DAY: Duration = Duration::from_hours(24);
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -252,5 +257,35 @@ mod tests {
         assert_eq!(known(&[&old]), Some(old.clone()));
         assert_eq!(known(&[&old, &new]), Some(new));
         assert_eq!(known(&[]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_operators_that_make_the_first_key_both_use_the_same() {
+        let server = ApiServer::start(|_| None);
+        let store = |leadership| KeyStore::new(server.client.clone(), "mill", DAY, leadership);
+        let (first, second) = (store(Leadership::always()), store(Leadership::always()));
+        assert!(first.refresh(Timestamp::now()).await.unwrap());
+        assert!(second.refresh(Timestamp::now()).await.unwrap());
+        assert_eq!(
+            first.keys().verifying_keys(),
+            second.keys().verifying_keys()
+        );
+        assert_eq!(server.take_writes(), ["POST mill/secrets"]);
+        let follower = store(Leadership::default());
+        follower.refresh(Timestamp::now()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_that_cannot_be_stored_is_not_used() {
+        let server = ApiServer::start(|seen| {
+            seen.is_write()
+                .then(|| Answer::failure(409, "AlreadyExists", &serde_json::json!({})))
+        });
+        let store = KeyStore::new(server.client.clone(), "mill", DAY, Leadership::always());
+        assert!(store.refresh(Timestamp::now()).await.is_err());
+        assert!(store.keys().0.is_empty());
+        let standing_by = KeyStore::new(server.client.clone(), "mill", DAY, Leadership::default());
+        let error = standing_by.refresh(Timestamp::now()).await.unwrap_err();
+        assert!(matches!(error, KeyStoreError::NotLeading), "{error:?}");
     }
 }

@@ -4,6 +4,7 @@ use ordermill_crds::{Backend, OrderProducer, StreamConsumer, Worker};
 
 use super::*;
 use crate::fixtures::{policy, resource, strimzi, validated};
+use crate::strimzi::UserCredentials;
 
 fn producer(spec: &str) -> OrderProducer {
     resource("orders", spec)
