@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ordermill_config::full_error;
 
+use crate::cluster::ApiError;
+
 /// The kind of an error. Its name is stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Category {
@@ -116,7 +118,7 @@ pub enum ReconcileError {
         action: String,
         /// What it said.
         #[source]
-        source: Box<kube::Error>,
+        source: ApiError,
     },
     /// A child has no form as JSON.
     #[error("cannot write {what} as JSON")]
@@ -145,12 +147,9 @@ impl ReconcileError {
     }
 
     /// An error of the API server.
-    pub fn api(action: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+    pub fn api(action: impl Into<String>) -> impl FnOnce(ApiError) -> Self {
         let action = action.into();
-        move |source| Self::Api {
-            action,
-            source: Box::new(source),
-        }
+        move |source| Self::Api { action, source }
     }
 
     /// The category.
@@ -167,23 +166,16 @@ impl ReconcileError {
     /// How long the API server asked to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let Self::Api { source, .. } = self else {
-            return None;
-        };
-        let kube::Error::Api(status) = source.as_ref() else {
-            return None;
-        };
-        let seconds = status.details.as_ref()?.retry_after_seconds;
-        (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
+        match self {
+            Self::Api { source, .. } => source.retry_after(),
+            _ => None,
+        }
     }
 
     /// Whether the object is not there any more, or another one of the same name is.
     #[must_use]
     pub fn is_about_a_missing_object(&self) -> bool {
-        let Self::Api { source, .. } = self else {
-            return false;
-        };
-        matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404)
+        matches!(self, Self::Api { source, .. } if source.code() == Some(404))
     }
 
     /// The error with all its causes, for a person.
@@ -193,17 +185,10 @@ impl ReconcileError {
     }
 }
 
-fn category_of(error: &kube::Error) -> Category {
-    let kube::Error::Api(status) = error else {
-        return Category::ApiUnavailable;
-    };
-    let terminating = status.details.as_ref().is_some_and(|details| {
-        let mut causes = details.causes.iter();
-        causes.any(|cause| cause.reason == "NamespaceTerminating")
-    });
-    match status.code {
-        _ if terminating => Category::NamespaceTerminating,
-        403 | 413 | 422 | 400 => Category::Refused,
+fn category_of(error: &ApiError) -> Category {
+    match error.code() {
+        _ if error.is_namespace_terminating() => Category::NamespaceTerminating,
+        Some(403 | 413 | 422 | 400) => Category::Refused,
         _ => Category::ApiUnavailable,
     }
 }
@@ -231,7 +216,7 @@ mod tests {
         let status = Status::failure("no", "Reason")
             .with_code(code)
             .with_details(details);
-        ReconcileError::api("apply")(kube::Error::Api(Box::new(status)))
+        ReconcileError::api("apply")(kube::Error::Api(Box::new(status)).into())
     }
 
     #[test]

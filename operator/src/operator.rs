@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderValue, header};
 use jiff::Timestamp;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::runtime::events::Reporter;
@@ -328,6 +329,9 @@ async fn cluster_config(arguments: &Arguments) -> Result<Config, OperatorError> 
         (None, None) => Config::infer().await.map_err(OperatorError::Infer)?,
     };
     config.read_timeout = Some(READ_TIMEOUT);
+    let agent = concat!("ordermill-operator/", env!("CARGO_PKG_VERSION"));
+    let agent = HeaderValue::from_static(agent);
+    config.headers.push((header::USER_AGENT, agent));
     Ok(config)
 }
 

@@ -69,7 +69,14 @@ struct Progress {
 /// What keeps it from becoming so; it stands in the status too.
 #[tracing::instrument(
     skip_all,
-    fields(kind = %K::kind(&()), namespace = resource.namespace(), name = resource.name_any(), otel.status_code)
+    fields(
+        k8s.namespace.name = resource.namespace(),
+        ordermill.resource.kind = kind_name::<K>(),
+        ordermill.resource.name = resource.name_any(),
+        error.type,
+        otel.status_code,
+        otel.status_description,
+    )
 )]
 pub async fn reconcile<K: Kind>(
     resource: Arc<DeserializeGuard<K>>,
@@ -77,23 +84,42 @@ pub async fn reconcile<K: Kind>(
 ) -> Result<Action, ReconcileError> {
     let _counted = context.metrics.reconcile(kind_name::<K>());
     context.queue.take(&key(&*resource));
-    let resource = match &resource.0 {
-        Ok(resource) => resource,
-        Err(invalid) => return undecodable::<K>(invalid, &context).await,
+    let result = match &resource.0 {
+        Ok(resource) => attempt(resource, &context).await,
+        Err(invalid) => undecodable::<K>(invalid, &context).await,
     };
+    match &result {
+        Ok(_) => context.backoffs.succeeded(&key(&*resource)),
+        Err(error) => {
+            let span = tracing::Span::current();
+            span.record("error.type", error.category().as_str());
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", error.full_message());
+        }
+    }
+    result
+}
+
+async fn attempt<K: Kind>(resource: &K, context: &Context) -> Result<Action, ReconcileError> {
     if resource.meta().deletion_timestamp.is_some() {
         // What belongs to it goes with it, by the cluster's own garbage collection.
         return Ok(Action::await_change());
     }
     let begun = Instant::now();
     let mut progress = Progress::default();
-    let result = advance(resource, &context, begun, &mut progress).await;
+    let result = advance(resource, context, begun, &mut progress).await;
     let error = result.as_ref().err();
-    if error.is_none_or(|error| error.category() != Category::NotLeading) {
-        conclude(resource, &context, &progress, error).await?;
+    // A status is the leader's to write, and nobody reads it in a namespace that goes.
+    let is_silent = |error: &ReconcileError| {
+        matches!(
+            error.category(),
+            Category::NotLeading | Category::NamespaceTerminating
+        )
+    };
+    if !error.is_some_and(is_silent) {
+        conclude(resource, context, &progress, error).await?;
     }
     result?;
-    context.backoffs.succeeded(&key(resource));
     Ok(next_look(&progress))
 }
 

@@ -49,6 +49,9 @@ impl Telemetry {
         let traces = provider.as_ref().map(|provider| {
             tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer("ordermill-operator"))
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
                 // Libraries below have spans of their own at level DEBUG, far more than anybody reads.
                 .with_filter(LevelFilter::INFO)
         });

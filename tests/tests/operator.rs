@@ -8,9 +8,17 @@ mod children;
 mod leadership;
 #[path = "operator/life.rs"]
 mod life;
+#[path = "operator/limits.rs"]
+mod limits;
+#[path = "operator/requests.rs"]
+mod requests;
+#[path = "operator/rights.rs"]
+mod rights;
 #[path = "operator/stage.rs"]
 mod stage;
 #[path = "operator/strimzi.rs"]
 mod strimzi;
+#[path = "operator/telling.rs"]
+mod telling;
 #[path = "operator/tuning.rs"]
 mod tuning;

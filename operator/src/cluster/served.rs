@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ApiError;
 use kube::Client;
 use ordermill_crds::{GROUP, KINDS, VERSION};
 
@@ -12,7 +13,7 @@ pub const LOOK_EVERY: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// When the API server does not say.
-pub async fn is_served(client: &Client, group_version: &str) -> kube::Result<bool> {
+pub async fn is_served(client: &Client, group_version: &str) -> Result<bool, ApiError> {
     Ok(!kinds(client, group_version).await?.is_empty())
 }
 
@@ -20,16 +21,17 @@ pub async fn is_served(client: &Client, group_version: &str) -> kube::Result<boo
 ///
 /// # Errors
 /// When the API server does not say.
-pub async fn missing_kinds(client: &Client) -> kube::Result<Vec<&'static str>> {
+pub async fn missing_kinds(client: &Client) -> Result<Vec<&'static str>, ApiError> {
     let served = kinds(client, &format!("{GROUP}/{VERSION}")).await?;
     let is_missing = |kind: &&str| !served.iter().any(|served| served == kind);
     Ok(KINDS.into_iter().filter(is_missing).collect())
 }
 
-async fn kinds(client: &Client, group_version: &str) -> kube::Result<Vec<String>> {
-    match client.list_api_group_resources(group_version).await {
+async fn kinds(client: &Client, group_version: &str) -> Result<Vec<String>, ApiError> {
+    let listed = client.list_api_group_resources(group_version).await;
+    match listed.map_err(ApiError::from) {
         Ok(list) => Ok(list.resources.into_iter().map(|it| it.kind).collect()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) if error.code() == Some(404) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

@@ -14,6 +14,7 @@ use kube::{Client, ResourceExt as _};
 use serde::Serialize;
 use serde_json::json;
 
+use super::ApiError;
 use super::child::ChildKind;
 use crate::error::ReconcileError;
 use crate::kinds::Kind;
@@ -131,7 +132,7 @@ impl Writer {
             .write("delete", action, api.delete(&name, &parameters))
             .await;
         match deleted {
-            Err(ReconcileError::Api { source, .. }) if is_gone(&source) => Ok(()),
+            Err(error) if error.is_about_a_missing_object() => Ok(()),
             other => other.map(|_| ()),
         }
     }
@@ -181,7 +182,7 @@ impl Writer {
             )
             .await;
         match nudged {
-            Err(ReconcileError::Api { source, .. }) if is_gone(&source) => Ok(()),
+            Err(error) if error.is_about_a_missing_object() => Ok(()),
             other => other.map(|_| ()),
         }
     }
@@ -231,15 +232,11 @@ impl Writer {
 pub async fn timely<T>(
     limit: Duration,
     request: impl Future<Output = kube::Result<T>>,
-) -> kube::Result<T> {
-    let late = || {
+) -> Result<T, ApiError> {
+    let late = |_| {
         let late = std::io::Error::from(std::io::ErrorKind::TimedOut);
         kube::Error::Service(Box::new(late))
     };
     let answer = tokio::time::timeout(limit, request).await;
-    answer.unwrap_or_else(|_| Err(late()))
-}
-
-fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
+    Ok(answer.map_err(late)??)
 }

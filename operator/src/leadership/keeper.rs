@@ -5,9 +5,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Client;
 use kube::api::{Api, PostParams};
 use kube::core::ObjectMeta;
+use ordermill_config::full_error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::ApiError;
 use crate::cluster::writer::timely;
 
 use super::decide::{Seen, Step, decide, write};
@@ -35,7 +37,7 @@ pub enum LeadershipError {
         lease: String,
         /// What happened last.
         #[source]
-        source: Box<kube::Error>,
+        source: ApiError,
     },
 }
 
@@ -89,9 +91,9 @@ impl Keeper {
                     }
                 }
                 // Another one was faster, or a late write of this one: the next look tells.
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) if error.code() == Some(409) => {}
                 Err(error) => {
-                    let text = error.to_string();
+                    let text = full_error(&error);
                     if complaint != text {
                         tracing::warn!(
                             lease = self.name,
@@ -135,7 +137,7 @@ impl Keeper {
                     let lease = self.full_name();
                     return Err(LeadershipError::Lost { lease, holder });
                 }
-                Err(error) => Box::new(error),
+                Err(error) => error,
             };
             pause = RETRY_EVERY;
             // Another try that may take its whole time must still end before the time is over.
@@ -152,7 +154,7 @@ impl Keeper {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    async fn step(&mut self) -> kube::Result<Held> {
+    async fn step(&mut self) -> Result<Held, ApiError> {
         timely(STEP_TIMEOUT, self.look_and_write()).await
     }
 
@@ -215,7 +217,8 @@ impl Keeper {
             Ok::<_, kube::Error>(())
         };
         if let Err(error) = timely(STEP_TIMEOUT, released).await {
-            tracing::debug!(%error, "the Lease was not given back; it runs out");
+            let error = full_error(&error);
+            tracing::debug!(error, "the Lease was not given back; it runs out");
         }
     }
 }

@@ -131,16 +131,14 @@ fn needs_apply(topic: &Topic, there: Option<&Value>) -> bool {
 
 fn conflict(name: &str, error: ReconcileError) -> ReconcileError {
     match &error {
-        ReconcileError::Api { source, .. } => match source.as_ref() {
-            kube::Error::Api(status) if status.code == 409 => ReconcileError::declared(
+        ReconcileError::Api { source, .. } if source.code() == Some(409) => {
+            ReconcileError::declared(
                 Category::TopicConflict,
                 format!(
-                    "KafkaTopic {name} is configured differently by somebody else, whose it stays: {}; let one resource alone declare partitions, replicas and config",
-                    status.message
+                    "KafkaTopic {name} is configured differently by somebody else, whose it stays: {source}; let one resource alone declare partitions, replicas and config"
                 ),
-            ),
-            _ => error,
-        },
+            )
+        }
         _ => error,
     }
 }

@@ -12,6 +12,7 @@ use kube::core::ObjectMeta;
 use kube::{Client, ResourceExt as _};
 use ordermill_config::{SigningKey, SigningKeyError, VerifyingKeys};
 
+use crate::cluster::ApiError;
 use crate::cluster::writer::{WRITE_TIMEOUT, timely};
 use crate::labels::{MANAGED_BY, MANAGER};
 use crate::leadership::Leadership;
@@ -31,7 +32,7 @@ pub enum KeyStoreError {
         action: &'static str,
         /// What the API server said.
         #[source]
-        source: Box<kube::Error>,
+        source: ApiError,
     },
     /// A key of the Secret is none.
     #[error(
@@ -199,10 +200,7 @@ async fn request<T>(
 ) -> Result<T, KeyStoreError> {
     timely(WRITE_TIMEOUT, request)
         .await
-        .map_err(|source| KeyStoreError::Api {
-            action,
-            source: Box::new(source),
-        })
+        .map_err(|source| KeyStoreError::Api { action, source })
 }
 
 #[cfg(test)]

@@ -52,6 +52,11 @@ impl Stage {
         })
     }
 
+    /// Where the operator tells of itself.
+    pub async fn admin_address(&mut self) -> TestResult<String> {
+        admin_address(&mut self.operator).await
+    }
+
     /// Objects of a kind.
     pub fn api<K>(&self) -> Api<K>
     where
@@ -147,16 +152,31 @@ impl Stage {
     }
 }
 
-/// How the operator is started for one namespace.
+/// Where an operator tells of itself.
+pub async fn admin_address(operator: &mut Process) -> TestResult<String> {
+    let line = operator.wait_for_line(SOON, "the operator starts").await?;
+    let line: Value = serde_json::from_str(&line)?;
+    Ok(line["address"].as_str().unwrap().to_owned())
+}
+
+/// How the operator is started for one namespace, where its Lease and keys are too.
 pub async fn operator(cluster: &Cluster, namespace: &Namespace) -> TestResult<Launch> {
+    operator_from(cluster, namespace, namespace).await
+}
+
+/// The same with Lease and keys in another namespace.
+pub async fn operator_from(
+    cluster: &Cluster,
+    namespace: &Namespace,
+    home: &Namespace,
+) -> TestResult<Launch> {
     let launch = Program::operator().await?;
     let kubeconfig = cluster.kubeconfig();
-    let namespace = namespace.name();
     Ok(launch.arg("--kubeconfig").arg(&kubeconfig).args([
         "--namespace",
-        namespace,
+        namespace.name(),
         "--operator-namespace",
-        namespace,
+        home.name(),
     ]))
 }
 
