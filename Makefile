@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench kubernetes clean-cache tools
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -60,6 +60,10 @@ audit: $(DENY) ## Ask for security advisories and yanked crates (needs the netwo
 bench: tools ## Measure a producer against Kafka's own ProducerPerformance, on release builds
 	cargo build $(LOCKED) --release --package ordermill-workload
 	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin throughput
+
+bench-operator: tools ## Measure the operator: requests to the API server, latency of edits, memory, on release builds
+	cargo build $(LOCKED) --release --package ordermill-operator --package ordermill-workload
+	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin reconciles
 
 kubernetes: tools ## Start a Kubernetes control plane with our definitions, for kubectl; Ctrl-C ends it
 	cargo run $(LOCKED) --package ordermill-tests --bin kubernetes

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt as _, future};
+use futures::{StreamExt as _, future, stream};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Config, Controller};
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{PredicateConfig, WatchStreamExt as _, predicates};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, Resource, ResourceExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::caches::Scope;
 use crate::cluster::triggers::{Trigger, Triggers};
 use crate::kinds::Kind;
+use crate::pipeline::dereference::refers_to;
 use crate::reconcile::{Context, after_error, key, reconcile};
 
 /// Reconciles every object of a kind until cancelled; what is under way then ends first.
@@ -28,7 +29,7 @@ pub async fn run<K: Kind>(
     let kind = K::kind(&());
     let (reader, writer) = reflector::store();
     let metrics = context.metrics.clone();
-    let [changes, asked_for, gone] = std::array::from_fn(|_| context.queue.clone());
+    let (changes, gone) = (context.queue.clone(), context.queue.clone());
     let objects = watcher(
         scope.api::<DeserializeGuard<K>>(&client),
         watcher::Config::default(),
@@ -50,40 +51,59 @@ pub async fn run<K: Kind>(
             changes.add(key(object));
         }
     });
-    let named = triggers.subscribe().filter_map(move |trigger| {
-        future::ready(match trigger {
-            Trigger::One {
-                kind,
-                namespace,
-                name,
-            } if kind == K::kind(&()) || kind == K::COMPONENT => {
-                asked_for.add(format!("{}/{namespace}/{name}", K::kind(&())));
-                Some(ObjectRef::new(&name).within(&namespace))
-            }
-            _ => None,
-        })
-    });
-    let (all, queue) = (reader.clone(), context.queue.clone());
-    let everything = triggers.subscribe().filter_map(move |trigger| {
-        future::ready((trigger == Trigger::All).then(|| {
-            for object in all.state() {
-                queue.add(key(&*object));
-            }
-        }))
+    let (known, queue) = (reader.clone(), context.queue.clone());
+    let triggered = triggers.subscribe().flat_map(move |trigger| {
+        let objects = concerned(&trigger, &known);
+        for object in &objects {
+            queue.add(text::<K, _>(object));
+        }
+        stream::iter(objects)
     });
     Controller::for_stream(objects, reader)
         .with_config(Config::default().concurrency(concurrency))
-        .reconcile_on(named)
-        .reconcile_all_on(everything)
+        .reconcile_on(triggered)
         .graceful_shutdown_on(cancelled.cancelled_owned())
         .run(reconcile::<K>, after_error::<K>, context)
         .for_each(|result| {
             if let Err(controller::Error::ObjectNotFound(object)) = result {
-                let namespace = object.namespace.unwrap_or_default();
-                gone.take(&format!("{}/{namespace}/{}", K::kind(&()), object.name));
+                gone.take(&text::<K, _>(&object));
             }
             future::ready(())
         })
         .await;
     tracing::debug!(%kind, "the controller has ended");
+}
+
+/// The objects of a kind that a trigger is about.
+fn concerned<K: Kind>(
+    trigger: &Trigger,
+    known: &Store<DeserializeGuard<K>>,
+) -> Vec<ObjectRef<DeserializeGuard<K>>> {
+    let all = |is_concerned: &dyn Fn(&DeserializeGuard<K>) -> bool| {
+        let objects = known.state();
+        let objects = objects.iter().filter(|object| is_concerned(object));
+        objects
+            .map(|object| ObjectRef::from_obj(&**object))
+            .collect()
+    };
+    match trigger {
+        Trigger::One {
+            kind,
+            namespace,
+            name,
+        } if *kind == K::kind(&()) || kind == K::COMPONENT => {
+            vec![ObjectRef::new(name).within(namespace)]
+        }
+        Trigger::One { .. } => Vec::new(),
+        Trigger::Referring(object) => {
+            all(&|it| it.0.as_ref().is_ok_and(|it| refers_to(it, object)))
+        }
+        Trigger::All => all(&|_| true),
+    }
+}
+
+/// As [`key`] writes it.
+fn text<K: Kind, O: Resource>(object: &ObjectRef<O>) -> String {
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    format!("{}/{namespace}/{}", K::kind(&()), object.name)
 }

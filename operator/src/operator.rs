@@ -82,8 +82,12 @@ pub async fn run(arguments: Arguments) -> Result<(), OperatorError> {
         .operator_namespace
         .clone()
         .unwrap_or_else(|| config.default_namespace.clone());
-    let client =
-        Client::try_from(config).map_err(|error| OperatorError::Client(Box::new(error)))?;
+    let client = || {
+        let client = Client::try_from(config.clone());
+        client.map_err(|error| OperatorError::Client(Box::new(error)))
+    };
+    // The Lease has connections of its own: however much else is asked, it does not wait for that.
+    let (client, lease_client) = (client()?, client()?);
     let metrics = Metrics::default();
     let readiness = Readiness::waiting("the custom resource definitions");
     let address = arguments.admin;
@@ -107,6 +111,7 @@ pub async fn run(arguments: Arguments) -> Result<(), OperatorError> {
     let operator = Operator {
         arguments,
         client,
+        lease_client,
         namespace,
         metrics,
         readiness,
@@ -124,6 +129,7 @@ pub async fn run(arguments: Arguments) -> Result<(), OperatorError> {
 struct Operator {
     arguments: Arguments,
     client: Client,
+    lease_client: Client,
     namespace: String,
     metrics: Metrics,
     readiness: Readiness,
@@ -144,7 +150,7 @@ impl Operator {
             rand::random::<u64>()
         );
         let mut keeper = Keeper::new(
-            self.client.clone(),
+            self.lease_client.clone(),
             &self.namespace,
             LEASE,
             me.clone(),

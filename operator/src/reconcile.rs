@@ -230,8 +230,9 @@ fn next_look(progress: &Progress) -> Action {
     let tuning = tuned(&validated.documents.tuning, &progress.pods);
     let look = match tuning {
         Tuned::NoPods => None,
-        Tuned::Applied { .. } => Some(jittered(ASK_EVERY)),
-        Tuned::Applying { .. } | Tuned::Unknown { .. } => Some(TUNING_SOON),
+        // One that cannot be asked is not asked more often for that.
+        Tuned::Applied { .. } | Tuned::Unknown { .. } => Some(jittered(ASK_EVERY)),
+        Tuned::Applying { .. } => Some(TUNING_SOON),
     };
     let expiry = validated.expires_at.map(|at| {
         let left = at.duration_since(Timestamp::now());

@@ -16,6 +16,8 @@ mod requests;
 mod rights;
 #[path = "operator/stage.rs"]
 mod stage;
+#[path = "operator/stored.rs"]
+mod stored;
 #[path = "operator/strimzi.rs"]
 mod strimzi;
 #[path = "operator/telling.rs"]

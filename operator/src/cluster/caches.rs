@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::child::ChildKind;
 use super::feed::Feed;
 use super::served;
-use super::triggers::{Triggers, owner, resource_of};
+use super::triggers::{Reference, Trigger, Triggers, owner, resource_of};
 use crate::error::{Category, ReconcileError};
 use crate::labels::{INSTANCE, SELECTOR};
 use crate::metrics::Metrics;
@@ -113,13 +113,13 @@ impl Caches {
                 to_pods.send(&trigger);
             }
         });
-        let to_all = triggers.clone();
+        let to_callers = triggers.clone();
         let backends = feed("Backend").start(
             scope.api::<DeserializeGuard<Backend>>(client),
             watcher::Config::default(),
             (),
             // Whoever refers to it by name; what the status says does not matter to them.
-            generation_changes(move || to_all.all()),
+            generation_changes(move |reference| to_callers.send(&Trigger::Referring(reference))),
         );
         Self {
             client: client.clone(),
@@ -259,9 +259,19 @@ impl Caches {
                 what: kind,
             };
             let config = watcher::Config::default();
-            feed.start(api, config, resource.clone(), move |_: &DynamicObject| {
-                triggers.all();
-            })
+            let namespace = namespace.to_owned();
+            feed.start(
+                api,
+                config,
+                resource.clone(),
+                move |object: &DynamicObject| {
+                    triggers.send(&Trigger::Referring(Reference {
+                        kind,
+                        namespace: namespace.clone(),
+                        name: object.name_any(),
+                    }));
+                },
+            )
         };
         stores
             .entry((kind, namespace.to_owned()))
@@ -271,7 +281,7 @@ impl Caches {
 }
 
 /// Calls `tell` when an object's generation changes, or one is new.
-fn generation_changes(tell: impl Fn()) -> impl Fn(&DeserializeGuard<Backend>) {
+fn generation_changes(tell: impl Fn(Reference)) -> impl Fn(&DeserializeGuard<Backend>) {
     let seen: Mutex<HashMap<String, Option<i64>>> = Mutex::default();
     move |object| {
         let Some(uid) = object.meta().uid.clone() else {
@@ -280,7 +290,11 @@ fn generation_changes(tell: impl Fn()) -> impl Fn(&DeserializeGuard<Backend>) {
         let generation = object.meta().generation;
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.insert(uid, generation) != Some(generation) {
-            tell();
+            tell(Reference {
+                kind: "Backend",
+                namespace: object.namespace().unwrap_or_default(),
+                name: object.name_any(),
+            });
         }
     }
 }

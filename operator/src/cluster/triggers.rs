@@ -22,8 +22,21 @@ pub enum Trigger {
         /// Its name.
         name: String,
     },
+    /// Those that refer to an object.
+    Referring(Reference),
     /// All of the scope.
     All,
+}
+
+/// An object that resources may refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// `Backend`, `Kafka`, `KafkaUser` or `KafkaTopic`.
+    pub kind: &'static str,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// Where triggers go: each controller has a subscription.

@@ -13,7 +13,9 @@ use crate::cluster::ApiError;
 use crate::cluster::writer::timely;
 
 use super::decide::{Seen, Step, decide, write};
-use super::{GIVE_UP_AFTER, LEASE_DURATION, Leadership, RENEW_EVERY, RETRY_EVERY, STEP_TIMEOUT};
+use super::{
+    GIVE_UP_AFTER, LEASE_DURATION, LOOK_EVERY, Leadership, RENEW_EVERY, RETRY_EVERY, STEP_TIMEOUT,
+};
 
 /// Why this process does not lead any more, or cannot.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +108,7 @@ impl Keeper {
             }
             tokio::select! {
                 () = cancelled.cancelled() => return false,
-                () = tokio::time::sleep(RENEW_EVERY) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }

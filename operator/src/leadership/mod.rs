@@ -12,15 +12,17 @@ pub use self::keeper::{Keeper, LeadershipError};
 
 /// How long a Lease is good for without renewal: another operator acts at the latest this long, and one retry, after the
 /// leader has died.
-pub const LEASE_DURATION: Duration = Duration::from_secs(10);
-/// How often it is renewed, or looked at.
+pub const LEASE_DURATION: Duration = Duration::from_secs(12);
+/// How often it is renewed.
 pub const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// How often one that stands by looks at it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How soon a renewal that failed is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How long a look at the Lease, with the write that follows, may take.
-const STEP_TIMEOUT: Duration = Duration::from_millis(1500);
+const STEP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Without renewal for so long, the process ends: its last writes are over before the Lease is.
-pub const GIVE_UP_AFTER: Duration = Duration::from_secs(6);
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(8);
 
 /// Whether this process leads, and for how long that is certain.
 #[derive(Debug, Clone, Default)]

@@ -91,7 +91,7 @@ async fn of_two_that_write_at_once_the_one_that_is_refused_stands_by() {
     let (mut keeper, leadership) = keeper(&server, "second");
     let begun = Instant::now();
     assert!(keeper.acquire(&CancellationToken::new()).await);
-    assert!(begun.elapsed() >= RENEW_EVERY, "not at once");
+    assert!(begun.elapsed() >= LOOK_EVERY, "not at once");
     assert!(leadership.holds_for(Duration::from_secs(5)));
 }
 
@@ -101,7 +101,7 @@ async fn a_dead_leaders_lease_is_taken_when_it_has_run_out_and_not_before() {
     let lease: Lease = serde_json::from_value(json!({
         "metadata": {"name": "ordermill-operator", "namespace": "mill", "resourceVersion": "7"},
         // Its time says that it ran out long ago, by the clock of another machine.
-        "spec": {"holderIdentity": "dead", "leaseDurationSeconds": 10, "renewTime": "2020-01-01T00:00:00.000000Z"},
+        "spec": {"holderIdentity": "dead", "leaseDurationSeconds": LEASE_DURATION.as_secs(), "renewTime": "2020-01-01T00:00:00.000000Z"},
     }))
     .unwrap();
     server.put(LEASE, serde_json::to_value(lease).unwrap());

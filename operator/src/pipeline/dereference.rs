@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt as _;
 use ordermill_config::{BackendRole, KafkaUse, TUNING_FILE, TuningDocument};
-use ordermill_crds::values::BackendReference;
+use ordermill_crds::values::{BackendReference, ObjectName};
 
 use super::validate::Identity;
 use crate::cluster::caches::Caches;
 use crate::cluster::child::ChildKind;
+use crate::cluster::triggers::Reference;
 use crate::error::{Category, ReconcileError};
 use crate::kinds::{Kind, Needs};
-use crate::names::child_name;
+use crate::names::{child_name, topic_object_name};
 use crate::policy::Policy;
 use crate::strimzi::{self, Listener, UserCredentials};
 
@@ -108,6 +109,37 @@ async fn strimzi<K: Kind>(
     }))
 }
 
+/// Whether a change of an object concerns a resource, because what it declares names that object.
+pub fn refers_to<K: Kind>(resource: &K, object: &Reference) -> bool {
+    let own = resource.namespace().unwrap_or_default();
+    let name = object.name.as_str();
+    if object.kind == "Backend" {
+        let needs = resource.needs();
+        let mut names = needs.backends.values().map(BackendReference::as_str);
+        return own == object.namespace && names.any(|it| it == name);
+    }
+    let kafka = resource.common().kafka.as_ref();
+    let Some(strimzi) = kafka.and_then(|kafka| kafka.strimzi.as_ref()) else {
+        return false;
+    };
+    let clusters = strimzi.namespace.as_ref();
+    let is_beside_cluster = object.namespace == clusters.map_or(own.as_str(), ObjectName::as_str);
+    match object.kind {
+        "Kafka" => is_beside_cluster && strimzi.cluster.as_str() == name,
+        "KafkaTopic" => {
+            let topics = resource.needs().topics;
+            let mut names = topics
+                .iter()
+                .map(|topic| topic_object_name(topic.name.as_str()));
+            is_beside_cluster && names.any(|it| it == name)
+        }
+        _ => {
+            let user = strimzi.user.as_ref();
+            own == object.namespace && user.is_some_and(|user| user.as_str() == name)
+        }
+    }
+}
+
 fn backends(
     identity: &Identity,
     needs: &Needs,
@@ -146,4 +178,46 @@ fn previous_tuning(identity: &Identity, caches: &Caches) -> Option<TuningDocumen
     let object = caches.child(ChildKind::ConfigMap, namespace, &identity.child_name)?;
     let text = object.data["data"][TUNING_FILE].as_str()?;
     serde_json::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use ordermill_crds::{OrderProducer, Worker};
+
+    use super::*;
+    use crate::fixtures::resource;
+
+    fn reference(kind: &'static str, namespace: &str, name: &str) -> Reference {
+        Reference {
+            kind,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_resource_is_concerned_by_what_it_names_and_nothing_else() {
+        let spec = "{model: WoodOrder, topics: {orders: {name: Orders_1}}, \
+            kafka: {strimzi: {cluster: mill, namespace: kafka, listener: tls, user: miller}}}";
+        let producer = resource::<OrderProducer>("wood", spec);
+        let topic = topic_object_name("Orders_1");
+        for (kind, namespace, name, expected) in [
+            ("Kafka", "kafka", "mill", true),
+            ("Kafka", "shop", "mill", false),
+            ("Kafka", "kafka", "other", false),
+            // Pods mount a user's Secret, so it is beside them.
+            ("KafkaUser", "shop", "miller", true),
+            ("KafkaUser", "kafka", "miller", false),
+            ("KafkaTopic", "kafka", topic.as_str(), true),
+            ("KafkaTopic", "kafka", "payments", false),
+            ("Backend", "shop", "order", false),
+        ] {
+            let object = reference(kind, namespace, name);
+            assert_eq!(refers_to(&producer, &object), expected, "{object:?}");
+        }
+        let worker = resource::<Worker>("manager", "{task: OrderManagement}");
+        assert!(refers_to(&worker, &reference("Backend", "shop", "order")));
+        assert!(!refers_to(&worker, &reference("Backend", "else", "order")));
+        assert!(!refers_to(&worker, &reference("Kafka", "shop", "mill")));
+    }
 }

@@ -214,3 +214,41 @@ async fn one_that_cannot_be_decoded_is_told_so_with_the_field() {
         .unwrap();
     assert!(message.contains("Rusks"), "{message}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_at_the_end_is_ended_first() {
+    let server = ApiServer::start(|seen| {
+        is_apply_of(seen, CONFIG_MAP).then_some(Answer::Late(Duration::from_secs(1)))
+    });
+    let wood = serde_json::to_value(wood(SPEC)).unwrap();
+    server.put(
+        "/apis/ordermill.dev/v1alpha1/namespaces/shop/orderproducers/wood",
+        wood,
+    );
+    let stage = Stage::set(server.clone()).await;
+    let cancelled = CancellationToken::new();
+    let controller = crate::controller::run::<OrderProducer>(
+        server.client.clone(),
+        Scope::Namespace("shop".to_owned()),
+        Triggers::default(),
+        4,
+        Arc::clone(&stage.context),
+        cancelled.clone(),
+    );
+    let asked_to_end = async {
+        while server.object(CONFIG_MAP).is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(server.object(DEPLOYMENT).is_none(), "it is in the middle");
+        cancelled.cancel();
+    };
+    let ended = async { tokio::join!(controller, asked_to_end) };
+    let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+    assert!(ended.is_ok(), "it goes on");
+    assert!(server.object(DEPLOYMENT).is_some());
+    let writes = server.take_writes();
+    assert!(
+        writes.contains(&"PATCH wood/status".to_owned()),
+        "{writes:?}"
+    );
+}
