@@ -8,7 +8,7 @@ mod children;
 mod leadership;
 #[path = "operator/life.rs"]
 mod life;
-#[path = "operator/stage.rs"]
+#[path = "support/stage.rs"]
 mod stage;
 #[path = "operator/strimzi.rs"]
 mod strimzi;
