@@ -36,11 +36,8 @@ fn files(path: &Path) -> TestResult<BTreeMap<String, String>> {
     Ok(files)
 }
 
-#[tokio::test]
-async fn a_bundle_holds_what_helps_and_no_secret() -> TestResult {
-    let stage = Stage::set("bundle").await?;
-    let _node = Node::start(&stage.cluster, stage.namespace.name()).await?;
-    let namespace = stage.namespace.name();
+/// Puts what must not get out into a Secret, an annotation, a property and a URL.
+async fn plant(stage: &Stage) -> TestResult {
     let secret: Secret = serde_json::from_value(json!({
         "metadata": {"name": "login"}, "stringData": {"username": "u", "password": PLANTED},
     }))?;
@@ -48,7 +45,6 @@ async fn a_bundle_holds_what_helps_and_no_secret() -> TestResult {
         .api::<Secret>()
         .create(&PostParams::default(), &secret)
         .await?;
-    let _broker = running_producer(&stage, "food").await?;
     let planted = json!({
         "metadata": {"annotations": {
             "kubectl.kubernetes.io/last-applied-configuration": PLANTED,
@@ -68,6 +64,16 @@ async fn a_bundle_holds_what_helps_and_no_secret() -> TestResult {
             status.observed_generation == Some(2) && status.ready_replicas == Some(1)
         })
         .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bundle_holds_what_helps_and_no_secret() -> TestResult {
+    let stage = Stage::set("bundle").await?;
+    let _node = Node::start(&stage.cluster, stage.namespace.name()).await?;
+    let namespace = stage.namespace.name();
+    let _broker = running_producer(&stage, "food").await?;
+    plant(&stage).await?;
 
     let folder = Scratch::new("report")?;
     let path = folder.path().join("bundle.tar.gz");

@@ -208,7 +208,9 @@ async fn a_watch_shows_each_change_until_it_is_ended() -> TestResult {
     let documents: Result<Vec<Value>, _> = documents.lines().map(serde_json::from_str).collect();
     let mut documents = documents?;
     // Nothing is shown twice.
-    documents.iter_mut().for_each(|it| it["asOf"] = Value::Null);
+    for document in &mut documents {
+        document["asOf"] = Value::Null;
+    }
     assert!(documents.windows(2).all(|pair| pair[0] != pair[1]));
     Ok(())
 }

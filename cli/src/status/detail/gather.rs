@@ -140,3 +140,115 @@ fn not_shown(what: &str, verb: &str, namespace: &str, error: &kube::Error) -> St
     }
     format!("not shown: {what}: {}", words(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::{Kind, Scope};
+    use crate::status::testing::resource;
+
+    const RESOURCE: &str = "
+metadata: {name: food, namespace: shop, uid: u}
+spec: {model: FoodOrder, kafka: {strimzi: {cluster: mill, namespace: kafka, listener: tls}}}
+status: {selector: app=food}
+";
+
+    /// What is found where the API server answers each path with a status and a body.
+    async fn found(answer: fn(&str) -> (u16, serde_json::Value)) -> Facts {
+        let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+        let server = tokio::spawn(async move {
+            while let Some((request, send)) = handle.next_request().await {
+                let path = request.uri().path_and_query().unwrap().as_str().to_owned();
+                let (status, body) = answer(&path);
+                let body = Body::from(body.to_string().into_bytes());
+                let response = Response::builder().status(status).body(body).unwrap();
+                send.send_response(response);
+            }
+        });
+        let cluster = Cluster {
+            client: Client::new(service, "shop"),
+            server: "https://k".to_owned(),
+            scope: Scope::Namespace("shop".to_owned()),
+            namespace: "shop".to_owned(),
+        };
+        let facts = gather(&cluster, resource(Kind::Producer, RESOURCE)).await;
+        server.abort();
+        facts
+    }
+
+    fn list(kind: &str, items: &serde_json::Value) -> (u16, serde_json::Value) {
+        let list = json!({"apiVersion": "v1", "kind": format!("{kind}List"), "metadata": {}, "items": items});
+        (200, list)
+    }
+
+    fn forbidden(message: &str) -> (u16, serde_json::Value) {
+        let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": message});
+        (403, status)
+    }
+
+    fn pods() -> (u16, serde_json::Value) {
+        let pod = |name: &str, phase: &str| json!({"metadata": {"name": name}, "status": {"phase": phase}});
+        list(
+            "Pod",
+            &json!([
+                pod("food-1", "Running"),
+                pod("food-2", "Running"),
+                pod("food-3", "Pending")
+            ]),
+        )
+    }
+
+    #[tokio::test]
+    async fn each_running_pod_is_asked_through_the_api_server() {
+        let facts = found(|path| match path {
+            "/api/v1/namespaces/shop/pods?&labelSelector=app%3Dfood" => pods(),
+            "/api/v1/namespaces/shop/pods/food-1:8081/proxy/state" => (
+                200,
+                json!({"generation": 7, "state": "Running", "observed": {"events": 5}, "what": "a newer pod tells"}),
+            ),
+            "/api/v1/namespaces/shop/pods/food-2:8081/proxy/state" => {
+                (503, json!({"kind": "Status", "code": 503, "message": "no route to host"}))
+            }
+            "/apis/kafka.strimzi.io/v1/namespaces/kafka/kafkatopics?&labelSelector=strimzi.io%2Fcluster%3Dmill" => {
+                list("KafkaTopic", &json!([{"metadata": {"name": "order-events"}}]))
+            }
+            "/api/v1/namespaces/shop/events?&fieldSelector=involvedObject.uid%3Du" => list("Event", &json!([])),
+            other => panic!("{other}"),
+        })
+        .await;
+        assert_eq!(facts.notes, [""; 0]);
+        let pods = facts.pods.unwrap();
+        assert_eq!(pods[0].state.as_ref().unwrap().generation, 7);
+        assert_eq!(pods[1].state.as_ref().unwrap_err(), "no route to host");
+        assert_eq!(pods[2].state.as_ref().unwrap_err(), "it is Pending");
+        assert_eq!(facts.kafka_topics.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_read_becomes_a_note() {
+        let facts = found(|path| match path {
+            path if path.contains("/proxy/") => forbidden("no proxy"),
+            path if path.contains("/pods") => pods(),
+            path if path.contains("kafkatopics") => (
+                404,
+                json!({"kind": "Status", "code": 404, "message": "none"}),
+            ),
+            _ => forbidden("no events"),
+        })
+        .await;
+        let notes = [
+            "not shown: events: you may not list events in namespace shop",
+            "the cluster has no KafkaTopics: is Strimzi installed?",
+        ];
+        assert_eq!(facts.notes, notes);
+        let pods = facts.pods.unwrap();
+        assert_eq!(
+            pods[0].state.as_ref().unwrap_err(),
+            "you may not get pods/proxy"
+        );
+    }
+}
