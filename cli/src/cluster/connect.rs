@@ -143,6 +143,6 @@ async fn config(options: &ClusterOptions) -> Result<Config, ClusterError> {
         (None, Some(_)) => Config::from_kubeconfig(&choice).await.map_err(wrong),
         (None, None) => Config::infer()
             .await
-            .map_err(|error| ClusterError::Infer(Box::new(error))),
+            .map_err(|error| ClusterError::not_configured(&error)),
     }
 }

@@ -11,8 +11,8 @@ use super::Kind;
 pub(crate) enum ClusterError {
     #[error("the kubeconfig cannot be used; see --kubeconfig, --context and KUBECONFIG")]
     Kubeconfig(#[source] Box<KubeconfigError>),
-    #[error("no cluster is configured: give --kubeconfig, or set KUBECONFIG")]
-    Infer(#[source] Box<InferConfigError>),
+    #[error("no cluster is configured: {why}; give --kubeconfig, or set KUBECONFIG")]
+    NotConfigured { why: String },
     #[error("the configuration of the cluster cannot be used")]
     Client(#[source] Box<kube::Error>),
     #[error(
@@ -38,6 +38,15 @@ pub(crate) enum ClusterError {
 }
 
 impl ClusterError {
+    /// Neither a kubeconfig nor a pod's own account was found; a person means the first.
+    pub(crate) fn not_configured(error: &InferConfigError) -> Self {
+        use std::error::Error as _;
+        let why = error
+            .source()
+            .map_or_else(|| error.to_string(), |it| full_error(it));
+        Self::NotConfigured { why }
+    }
+
     /// What an error means that came back when `what` was asked for; of a `kind` of ours, if it was one.
     pub(crate) fn of(server: &str, what: &str, kind: Option<Kind>, error: &kube::Error) -> Self {
         let server = server.to_owned();

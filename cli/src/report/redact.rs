@@ -50,7 +50,7 @@ pub(super) struct Redactor {
 impl Redactor {
     /// An object as the API server gave it, without who wrote which field.
     pub(super) fn object(&mut self, mut object: Value) -> Value {
-        if let Some(metadata) = object["metadata"].as_object_mut() {
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             if let Some(annotations) = metadata
                 .get_mut("annotations")
@@ -220,6 +220,12 @@ mod tests {
         ] {
             assert_eq!(text(plain), plain);
         }
+    }
+
+    #[test]
+    fn what_has_no_metadata_gets_none() {
+        let value = json!({"a": 1});
+        assert_eq!(Redactor::default().object(value.clone()), value);
     }
 
     #[test]

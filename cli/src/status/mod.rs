@@ -107,8 +107,8 @@ async fn show(options: &Options) -> Result<bool, Failure> {
     let cluster = Cluster::connect(&options.cluster).await?;
     let mut output = Output::new(options.output, options.watch, &cluster);
     let view = read(&cluster, options.resource.as_ref()).await?;
-    output.show(&view).map_err(Failure::Write)?;
-    if !options.watch {
+    let is_read = output.show(&view).map_err(Failure::Write)?;
+    if !options.watch || !is_read {
         return Ok(view.is_ready());
     }
     let last = watch::watch(&cluster, options.resource.as_ref(), view, &mut output).await?;

@@ -44,8 +44,16 @@ impl Output {
         self.is_screen
     }
 
-    /// Shows a view; one that was shown already only where it is drawn anew.
-    pub(crate) fn show(&mut self, view: &View) -> io::Result<()> {
+    /// Shows a view; one that was shown already only where it is drawn anew. Gives whether somebody still reads.
+    pub(crate) fn show(&mut self, view: &View) -> io::Result<bool> {
+        match self.write(view) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write(&mut self, view: &View) -> io::Result<()> {
         let is_new = self.shown.as_ref() != Some(view);
         if !is_new && !self.is_screen {
             return Ok(());

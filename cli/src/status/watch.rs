@@ -1,7 +1,6 @@
 //! `--watch`: views follow the cluster's own watches.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -150,11 +149,7 @@ async fn follow_all(
 
 /// Whether somebody still reads.
 fn shown(output: &mut Output, view: &View) -> Result<bool, Failure> {
-    match output.show(view) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::Write(error)),
-    }
+    output.show(view).map_err(Failure::Write)
 }
 
 async fn follow_one(
