@@ -133,6 +133,17 @@ async fn an_apply_that_says_nothing_of_it_leaves_the_pause() -> TestResult {
             .assert_code(0);
         apply(way, "").await?;
         assert_eq!(spec(&stage, "wood").await?["paused"], true, "{way}");
+        let against = apply(way, ", paused: false").await;
+        if way == "--server-side=true" {
+            let told = format!("{:?}", against.unwrap_err());
+            assert!(
+                told.contains("conflict") && told.contains("ordermill-cli"),
+                "{told}"
+            );
+        } else {
+            against?;
+            assert_eq!(spec(&stage, "wood").await?["paused"], false);
+        }
         let _ = run(&kubeconfig, &["start", "-n", namespace])
             .await?
             .assert_code(0);
