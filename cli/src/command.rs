@@ -1,5 +1,7 @@
 //! What the commands that talk to a cluster share.
 
+use std::fmt::Display;
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 /// Runs a command to its end.
@@ -19,4 +21,9 @@ pub(crate) fn run(command: impl Future<Output = ExitCode>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to standard output; what was done is done also where nobody reads it.
+pub(crate) fn say(line: impl Display) {
+    _ = writeln!(stdout(), "{line}");
 }

@@ -12,8 +12,23 @@ use super::{ClusterError, Kind, Reference, Resource};
 
 /// A cluster that does not take a connection within this is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Watches are renewed before this; nothing else takes so long.
-const READ_TIMEOUT: Duration = Duration::from_secs(295);
+/// How long silence is borne.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Of a server that was asked something.
+    Answer,
+    /// Of a watch, which is renewed before this.
+    Watch,
+}
+
+impl Patience {
+    const fn time(self) -> Duration {
+        match self {
+            Self::Answer => Duration::from_secs(30),
+            Self::Watch => Duration::from_secs(295),
+        }
+    }
+}
 
 /// Which cluster, and where in it.
 #[derive(Debug, Clone, Args)]
@@ -67,10 +82,13 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Finds the cluster; nothing is sent to it yet.
-    pub(crate) async fn connect(options: &ClusterOptions) -> Result<Self, ClusterError> {
+    pub(crate) async fn connect(
+        options: &ClusterOptions,
+        patience: Patience,
+    ) -> Result<Self, ClusterError> {
         let mut config = config(options).await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
-        config.read_timeout = Some(READ_TIMEOUT);
+        config.read_timeout = Some(patience.time());
         let namespace = options
             .namespace
             .clone()

@@ -41,9 +41,7 @@ impl ClusterError {
     /// Neither a kubeconfig nor a pod's own account was found; a person means the first.
     pub(crate) fn not_configured(error: &InferConfigError) -> Self {
         use std::error::Error as _;
-        let why = error
-            .source()
-            .map_or_else(|| error.to_string(), |it| full_error(it));
+        let why = error.source().map_or_else(|| error.to_string(), full_error);
         Self::NotConfigured { why }
     }
 

@@ -5,7 +5,7 @@ mod error;
 mod kind;
 mod resource;
 
-pub(crate) use connect::{Cluster, ClusterOptions, Scope};
+pub(crate) use connect::{Cluster, ClusterOptions, Patience, Scope};
 pub(crate) use error::{ClusterError, is_forbidden, is_missing, words};
 pub(crate) use kind::{KINDS, Kind, Reference};
 pub(crate) use resource::Resource;

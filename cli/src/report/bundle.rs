@@ -33,6 +33,12 @@ impl Bundle {
         }
     }
 
+    /// Adds a document as JSON, without credentials.
+    pub(super) fn json(&mut self, path: String, document: Value) {
+        let document = self.redactor.object(document);
+        self.files.insert(path, format!("{document:#}\n"));
+    }
+
     /// Adds a text, without credentials.
     pub(super) fn text(&mut self, path: String, text: &str) {
         let text = self.redactor.text(text);

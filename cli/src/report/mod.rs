@@ -16,7 +16,7 @@ use jiff::{Timestamp, Unit};
 use ordermill_config::full_error;
 
 use self::bundle::Bundle;
-use crate::cluster::{Cluster, ClusterError, ClusterOptions};
+use crate::cluster::{Cluster, ClusterError, ClusterOptions, Patience};
 use crate::command;
 use crate::status::{View, document, overview, overview_lines, resources};
 
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 async fn report(options: &Options) -> Result<(), Failure> {
     let now = Timestamp::now();
     let now = now.round(Unit::Second).unwrap_or(now);
-    let cluster = Cluster::connect(&options.cluster).await?;
+    let cluster = Cluster::connect(&options.cluster, Patience::Answer).await?;
     let mut bundle = collect(&cluster, options, now).await?;
     bundle.read_me(&about(&cluster, now));
     let folder = format!("ordermill-report-{}", now.strftime("%Y%m%dT%H%M%SZ"));
@@ -96,12 +96,12 @@ async fn report(options: &Options) -> Result<(), Failure> {
         .map_err(wrong)?;
     let written = bundle.write(&folder, now, &mut file);
     written.and_then(|()| file.flush()).map_err(wrong)?;
-    println!("{}: {} files", path.display(), bundle.len());
+    command::say(format_args!("{}: {} files", path.display(), bundle.len()));
     if !bundle.unread.is_empty() {
-        println!(
-            "{} things could not be read: README.txt in it says which, and why",
-            bundle.unread.len()
-        );
+        let unread = bundle.unread.len();
+        command::say(format_args!(
+            "{unread} things could not be read: README.txt in it says which, and why"
+        ));
     }
     Ok(())
 }
@@ -121,8 +121,7 @@ async fn collect(cluster: &Cluster, options: &Options, now: Timestamp) -> Result
     let screen = overview_lines(&view, &cluster.scope.words(), now, false);
     bundle.text("status.txt".to_owned(), &(screen.join("\n") + "\n"));
     let status = document(&View::Overview(view), now).map_err(Failure::Status)?;
-    let status = serde_json::to_string_pretty(&status).map_err(Failure::Status)?;
-    bundle.text("status.json".to_owned(), &status);
+    bundle.json("status.json".to_owned(), status);
     collect::versions(cluster, &mut bundle).await;
     let objects = found.into_iter().map(|resource| {
         let mut object = resource.object;

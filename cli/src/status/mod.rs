@@ -22,7 +22,7 @@ use ordermill_config::full_error;
 
 use self::output::Output;
 use self::view::Overview;
-use crate::cluster::{Cluster, ClusterError, ClusterOptions, KINDS, Reference, Resource};
+use crate::cluster::{Cluster, ClusterError, ClusterOptions, KINDS, Patience, Reference, Resource};
 use crate::command;
 
 pub(crate) use self::json::document;
@@ -104,7 +104,12 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 
 /// Whether all that was shown last is ready.
 async fn show(options: &Options) -> Result<bool, Failure> {
-    let cluster = Cluster::connect(&options.cluster).await?;
+    let patience = if options.watch {
+        Patience::Watch
+    } else {
+        Patience::Answer
+    };
+    let cluster = Cluster::connect(&options.cluster, patience).await?;
     let mut output = Output::new(options.output, options.watch, &cluster);
     let view = read(&cluster, options.resource.as_ref()).await?;
     let is_read = output.show(&view).map_err(Failure::Write)?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use self::decide::{Decision, pause, summary, unpause};
 use crate::cluster::{
-    CONCURRENT, Cluster, ClusterError, ClusterOptions, FIELD_MANAGER, Reference, Resource,
+    CONCURRENT, Cluster, ClusterError, ClusterOptions, FIELD_MANAGER, Patience, Reference, Resource,
 };
 use crate::command;
 use crate::status::resources;
@@ -82,7 +82,7 @@ async fn change(
     decide: impl Fn(&Resource) -> Decision,
 ) -> ExitCode {
     let found = async {
-        let cluster = Cluster::connect(options).await?;
+        let cluster = Cluster::connect(options, Patience::Answer).await?;
         let found = find(&cluster, named).await?;
         Ok::<_, ClusterError>((cluster, found))
     };
@@ -126,7 +126,7 @@ async fn change(
     for (place, outcome) in outcomes {
         match outcome {
             Ok(outcome) => {
-                println!("{place}: {}", outcome.words(done));
+                command::say(format_args!("{place}: {}", outcome.words(done)));
                 told.push(outcome);
             }
             Err(error) => failures.push(error),
@@ -135,10 +135,8 @@ async fn change(
     for failure in &failures {
         eprintln!("error: {}", full_error(failure));
     }
-    println!(
-        "{}",
-        summary(&told, failures.len(), done, &cluster.scope.words())
-    );
+    let words = summary(&told, failures.len(), done, &cluster.scope.words());
+    command::say(words);
     if failures.is_empty() {
         ExitCode::SUCCESS
     } else {
