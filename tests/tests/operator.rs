@@ -14,7 +14,7 @@ mod limits;
 mod requests;
 #[path = "operator/rights.rs"]
 mod rights;
-#[path = "operator/stage.rs"]
+#[path = "support/stage.rs"]
 mod stage;
 #[path = "operator/stored.rs"]
 mod stored;

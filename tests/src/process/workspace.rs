@@ -70,6 +70,15 @@ impl Program {
     /// # Errors
     /// [`BuildError`].
     pub async fn named(name: &str) -> Result<Launch, BuildError> {
+        let path = Self::path(name).await?;
+        Ok(Launch::new(name, path))
+    }
+
+    /// Where the program called `name` is.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn path(name: &str) -> Result<PathBuf, BuildError> {
         if let Some(folder) = env::var_os("ORDERMILL_BIN_DIR").filter(|folder| !folder.is_empty()) {
             let program = Path::new(&folder).join(name);
             let found = || {
@@ -80,7 +89,7 @@ impl Program {
             };
             return program
                 .is_file()
-                .then(|| Launch::new(name, &program))
+                .then_some(program)
                 .ok_or_else(|| BuildError::Absent {
                     name: name.to_owned(),
                     found: found(),
@@ -93,20 +102,17 @@ impl Program {
                     .map_err(BuildError::Cancelled)?
             })
             .await?;
-        programs
-            .get(name)
-            .map(|program| Launch::new(name, program))
-            .ok_or_else(|| {
-                let found = programs
-                    .keys()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join(", ");
-                BuildError::Absent {
-                    name: name.to_owned(),
-                    found,
-                }
-            })
+        programs.get(name).cloned().ok_or_else(|| {
+            let found = programs
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
+            BuildError::Absent {
+                name: name.to_owned(),
+                found,
+            }
+        })
     }
 }
 
