@@ -5,6 +5,7 @@
 #[path = "support/producer/mod.rs"]
 mod support;
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ordermill_tests::kafka::Broker;
@@ -118,6 +119,29 @@ async fn outages_lose_and_double_nothing() -> TestResult {
     let delivered = sole_totals(&broker, &topic).await?;
     assert!(delivered.events > 4000, "{delivered:?}");
     assert_eq!((delivered.copies, delivered.suppressed), (0, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_tuning_is_taken_before_kafka_answers() -> TestResult {
+    // It takes connections and answers nothing, so that whoever asks waits as long as librdkafka does: ten seconds.
+    let mute = TcpListener::bind("127.0.0.1:0")?;
+    let soon = Duration::from_secs(5);
+    let setup = Setup::plain(&mute.local_addr()?.to_string())?;
+    let mut configuration = Configuration::saved(setup, &spec("orders", 1))?;
+    let mut producer = Producer::start(&configuration).await?;
+    for (rate, paused, ready) in [(2, false, 503), (2, true, 200), (3, false, 503)] {
+        let spec = format!("{{model: WoodOrder, rate: {rate}, paused: {paused}}}");
+        let generation = configuration.retune(&spec)?;
+        let what = format!("generation {generation}");
+        let state = producer
+            .wait_within(soon, &what, |state| state.generation == generation)
+            .await?;
+        assert_eq!(state.phase == "Paused", paused, "{state:?}");
+        assert_ne!(state.phase, "Running", "Kafka never answered");
+        assert_eq!(producer.readiness().await?, ready);
+    }
+    let _ = producer.stop().await?;
     Ok(())
 }
 
