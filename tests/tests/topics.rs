@@ -157,11 +157,7 @@ async fn records_that_a_topic_is_too_small_for_are_told_and_wait() -> TestResult
     );
     let configuration = Configuration::saved(Setup::plain(broker.bootstrap())?, &spec)?;
     let mut producer = Producer::start(&configuration).await?;
-    let state = producer
-        .wait_for("a record that is too large", |state| {
-            state.waits_for("RecordTooLarge")
-        })
-        .await?;
+    let state = producer.wait_for_reason("RecordTooLarge").await?;
     assert!(state.message.unwrap_or_default().contains(&topic));
     broker
         .configure_topic(&topic, &[("max.message.bytes", "20000")])

@@ -31,13 +31,14 @@ pub enum Run {
 
 impl Run {
     /// By hand: a command with environment variables.
-    pub fn by_hand<const COUNT: usize>(
+    pub fn by_hand<'a>(
         command: &'static str,
-        variables: [(&'static str, &str); COUNT],
+        variables: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Self {
         let variables = variables
+            .into_iter()
             .map(|(name, value)| (name, value.to_owned()))
-            .into();
+            .collect();
         Self::ByHand { command, variables }
     }
 
@@ -223,6 +224,11 @@ impl Producer {
             }
         };
         Ok(self.process.wait_for(deadline, what, probe).await?)
+    }
+
+    /// Waits until something keeps it from working, for this reason.
+    pub async fn wait_for_reason(&mut self, reason: &str) -> TestResult<State> {
+        self.wait_for(reason, |state| state.waits_for(reason)).await
     }
 
     /// Waits until so many events are delivered.
