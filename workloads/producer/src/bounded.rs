@@ -160,9 +160,12 @@ async fn session(
         tracing::info!(sent, "the run goes on where it was");
     }
     controls.restart_plan();
-    Session::new(workload, parts, sender, state, sent)
-        .send(workload, controls, &mut emitter, counted)
-        .await
+    let mut session = Session::new(workload, parts, sender, state, sent);
+    let end = session.send(workload, controls, &mut emitter, counted);
+    match end.await {
+        Err(SessionError::Transaction(error)) => Err(session.cause(error).await.into()),
+        end => end,
+    }
 }
 
 fn share(settings: &ProducerSettings, ordinal: u32) -> u64 {

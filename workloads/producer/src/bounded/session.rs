@@ -113,6 +113,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What an error of this session comes from.
+    pub(super) async fn cause(&self, error: TransactionError) -> TransactionError {
+        self.sender.cause(error).await
+    }
+
     /// When the next event is due; `None` while there is no room, or too much waits to be remembered.
     fn next_due(&self, controls: &Controls, emitter: &Emitter) -> Option<Instant> {
         if self.full || self.open.len() >= COMMIT_RECORDS {
