@@ -8,7 +8,7 @@ use ordermill_tests::process::Signal;
 use rustix::process::{Pid, kill_process};
 use serde_json::Value;
 
-use super::stage::Stage;
+use super::scene::Scene;
 use super::support::{Producer, SOON, State, injected};
 
 /// The last total of `ordermill.events` by outcome and fault; one that was never counted is absent.
@@ -71,8 +71,8 @@ async fn final_state(
 
 #[tokio::test]
 async fn after_sigterm_the_counter_is_what_state_says_and_a_reader_counts() -> TestResult {
-    let mut stage = Stage::new("terminated").await?;
-    let run = stage.run(
+    let mut scene = Scene::new("terminated").await?;
+    let run = scene.run(
         "wood-order",
         [
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
@@ -82,12 +82,12 @@ async fn after_sigterm_the_counter_is_what_state_says_and_a_reader_counts() -> T
     );
     let mut producer = run.start().await?;
     producer.wait_for_events(500).await?;
-    signal(&stage.collector, Signal::STOP)?;
+    signal(&scene.collector, Signal::STOP)?;
     producer.process.terminate()?;
-    let state = final_state(&mut producer, &stage.collector, "Stopped").await?;
+    let state = final_state(&mut producer, &scene.collector, "Stopped").await?;
     let _ = producer.process.wait(SOON).await?.assert_code(0);
 
-    let records = stage.finish().await?;
+    let records = scene.finish().await?;
     assert_eq!(state.events(), records.len() as u64);
     assert_eq!(state.failed(), 0);
     assert_eq!(state.fault("errorRate"), state.injected());
@@ -98,7 +98,7 @@ async fn after_sigterm_the_counter_is_what_state_says_and_a_reader_counts() -> T
         .max();
     assert!(before_the_last > Some(0) && before_the_last <= Some(state.injected()));
     assert_eq!(
-        outcomes(&stage.collector.metric_points()?),
+        outcomes(&scene.collector.metric_points()?),
         counted(state.events(), state.injected())?
     );
     Ok(())
@@ -106,11 +106,11 @@ async fn after_sigterm_the_counter_is_what_state_says_and_a_reader_counts() -> T
 
 /// A bounded run whose counter, state and topic are compared after its end.
 async fn counts_after_the_end(protocol: &str, endpoint: fn(&Collector) -> String) -> TestResult {
-    let mut stage = Stage::new("ended").await?;
-    let run = stage.run(
+    let mut scene = Scene::new("ended").await?;
+    let run = scene.run(
         "food-order",
         [
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint(&stage.collector)),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint(&scene.collector)),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("ERROR_RATE", "0.3"),
             ("NUM_EVENTS", "1000"),
@@ -119,13 +119,13 @@ async fn counts_after_the_end(protocol: &str, endpoint: fn(&Collector) -> String
         ],
     );
     // From the start on: the run may end as soon as its first event is there.
-    signal(&stage.collector, Signal::STOP)?;
+    signal(&scene.collector, Signal::STOP)?;
     let mut producer = run.start().await?;
-    let state = final_state(&mut producer, &stage.collector, "Completed").await?;
+    let state = final_state(&mut producer, &scene.collector, "Completed").await?;
     let _ = producer.process.wait(SOON).await?.assert_code(0);
 
     // A failed food order is sent as well: it is an event, and injected.
-    let records = stage.finish().await?;
+    let records = scene.finish().await?;
     let failed = records
         .iter()
         .filter(|record| injected(record) == Some("errorRate"));
@@ -137,7 +137,7 @@ async fn counts_after_the_end(protocol: &str, endpoint: fn(&Collector) -> String
         (1000, failed, 0)
     );
     assert_eq!(
-        outcomes(&stage.collector.metric_points()?),
+        outcomes(&scene.collector.metric_points()?),
         counted(1000 - failed, failed)?
     );
     Ok(())

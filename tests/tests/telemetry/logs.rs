@@ -6,7 +6,7 @@ use ordermill_tests::reader::Record;
 use ordermill_tests::{TestResult, eventually};
 use serde_json::{Value, json};
 
-use super::stage::{Stage, number, trace_of};
+use super::scene::{Scene, number, trace_of};
 use super::support::{SOON, injected, sequence};
 
 /// OTLP's number of the severity ERROR.
@@ -40,8 +40,8 @@ fn notable(lines: &[Value]) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn an_injected_event_is_logged_here_and_there_with_its_trace() -> TestResult {
-    let mut stage = Stage::new("logged").await?;
-    let run = stage.run(
+    let mut scene = Scene::new("logged").await?;
+    let run = scene.run(
         "food-order",
         [
             // A log is whole, whatever is sampled.
@@ -54,7 +54,7 @@ async fn an_injected_event_is_logged_here_and_there_with_its_trace() -> TestResu
     );
     let exit = run.start().await?.process.wait(SOON).await?.assert_code(0);
 
-    let records = stage.finish().await?;
+    let records = scene.finish().await?;
     let failed: BTreeMap<u64, &Record> = records
         .iter()
         .filter(|record| injected(record).is_some())
@@ -67,7 +67,7 @@ async fn an_injected_event_is_logged_here_and_there_with_its_trace() -> TestResu
         .iter()
         .filter(|line| line["level"] == "ERROR")
         .collect();
-    let exported = stage.collector.log_records()?;
+    let exported = scene.collector.log_records()?;
     let exported: Vec<_> = exported
         .iter()
         .filter(|record| record.severity_text == "ERROR" || record.severity_number >= ERROR)
@@ -112,10 +112,10 @@ async fn an_injected_event_is_logged_here_and_there_with_its_trace() -> TestResu
 
 #[tokio::test]
 async fn without_a_collector_it_sends_on_and_says_so_once() -> TestResult {
-    let mut stage = Stage::new("alone").await?;
+    let mut scene = Scene::new("alone").await?;
     // Its port stays its own, so that nobody else answers there.
-    stage.collector.kill()?;
-    let run = stage.run("food-order", [("ERROR_RATE", "0"), ("RATE", "100")]);
+    scene.collector.kill()?;
+    let run = scene.run("food-order", [("ERROR_RATE", "0"), ("RATE", "100")]);
     let mut producer = run.start().await?;
     producer.process.wait_for_line(SOON, OUTAGE).await?;
     // At this rate two seconds more, in which spans are to be exported at least once.
@@ -131,14 +131,14 @@ async fn without_a_collector_it_sends_on_and_says_so_once() -> TestResult {
     assert!(outage.starts_with(OUTAGE), "{outage}");
     assert_eq!(account, ACCOUNT);
     let outage = lines.iter().find(|line| line["message"] == outage).unwrap();
-    assert_eq!(outage["endpoint"], stage.collector.endpoint());
+    assert_eq!(outage["endpoint"], scene.collector.endpoint());
     assert!(
         !outage["cause"].as_str().unwrap().is_empty(),
         "it says why: {outage}"
     );
     // Dropped and counted: each event has a span, which is lost.
     let account = lines.last().unwrap();
-    let records = stage.records().await?;
+    let records = scene.records().await?;
     assert_eq!(account["spans"], records.len());
     assert!(account["log_records"].as_u64() > Some(0), "{account}");
     assert!(account["metric_points"].as_u64() > Some(0), "{account}");
@@ -147,21 +147,21 @@ async fn without_a_collector_it_sends_on_and_says_so_once() -> TestResult {
 
 #[tokio::test]
 async fn a_collector_that_returns_gets_spans_again() -> TestResult {
-    let mut stage = Stage::new("returned").await?;
-    let run = stage.run("food-order", [("ERROR_RATE", "0"), ("RATE", "100")]);
+    let mut scene = Scene::new("returned").await?;
+    let run = scene.run("food-order", [("ERROR_RATE", "0"), ("RATE", "100")]);
     let mut producer = run.start().await?;
     eventually(SOON, "spans", async || {
-        let spans = stage.collector.spans().ok()?;
+        let spans = scene.collector.spans().ok()?;
         (!spans.is_empty()).then_some(())
     })
     .await;
-    stage.collector.kill()?;
+    scene.collector.kill()?;
     producer.process.wait_for_line(SOON, OUTAGE).await?;
-    stage.collector.restart().await?;
+    scene.collector.restart().await?;
     producer.process.wait_for_line(SOON, RECOVERY).await?;
     let sent = producer.state().await?.events();
     eventually(SOON, "spans of events that came later", async || {
-        let spans = stage.collector.spans().ok()?;
+        let spans = scene.collector.spans().ok()?;
         spans.iter().any(|span| number(span) > sent).then_some(())
     })
     .await;

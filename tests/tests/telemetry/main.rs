@@ -4,7 +4,7 @@
 
 mod counts;
 mod logs;
-mod stage;
+mod scene;
 mod traces;
 
 #[path = "../support/producer/mod.rs"]

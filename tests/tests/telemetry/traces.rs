@@ -6,7 +6,7 @@ use ordermill_tests::TestResult;
 use ordermill_tests::collector::Span;
 use serde_json::json;
 
-use super::stage::{Stage, number, trace_of};
+use super::scene::{Scene, number, trace_of};
 use super::support::{SOON, sequence};
 
 /// OTLP's number of a span that sends.
@@ -55,8 +55,8 @@ fn assert_sends_to(span: &Span, topic: &str, service: &str) {
 
 #[tokio::test]
 async fn without_sampling_spans_are_those_of_injected_events_alone() -> TestResult {
-    let mut stage = Stage::new("unsampled").await?;
-    let run = stage.run(
+    let mut scene = Scene::new("unsampled").await?;
+    let run = scene.run(
         "wood-order",
         [
             ("TRACE_SAMPLING", "0"),
@@ -69,7 +69,7 @@ async fn without_sampling_spans_are_those_of_injected_events_alone() -> TestResu
     let exit = run.start().await?.process.wait(SOON).await?;
     let _ = exit.assert_code(0);
 
-    let records = stage.finish().await?;
+    let records = scene.finish().await?;
     assert_eq!(records.len(), 200);
     for record in &records {
         assert_eq!(trace_of(record).2, "00", "it is not sampled");
@@ -78,21 +78,21 @@ async fn without_sampling_spans_are_those_of_injected_events_alone() -> TestResu
     let sent: BTreeSet<u64> = records.iter().map(sequence).collect();
     let last = *sent.last().unwrap();
     let held_back: BTreeSet<u64> = (0..last).filter(|number| !sent.contains(number)).collect();
-    let spans = by_number(stage.collector.spans()?);
+    let spans = by_number(scene.collector.spans()?);
     assert_eq!(spans.keys().copied().collect::<BTreeSet<_>>(), held_back);
     assert!(!held_back.is_empty());
     for span in spans.values() {
         assert!(is_injected(span), "{span:?}");
-        assert_sends_to(span, &stage.topic, "customer");
+        assert_sends_to(span, &scene.topic, "customer");
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn with_sampling_each_event_has_the_span_that_its_record_names() -> TestResult {
-    let mut stage = Stage::new("sampled").await?;
-    stage.broker.create_topic(&stage.topic, 2).await?;
-    let run = stage.run(
+    let mut scene = Scene::new("sampled").await?;
+    scene.broker.create_topic(&scene.topic, 2).await?;
+    let run = scene.run(
         "wood-order",
         [
             ("OTEL_SERVICE_NAME", "shop"),
@@ -106,8 +106,8 @@ async fn with_sampling_each_event_has_the_span_that_its_record_names() -> TestRe
     producer.wait_for_events(200).await?;
     producer.stop().await?;
 
-    let records = stage.finish().await?;
-    let spans = by_number(stage.collector.spans()?);
+    let records = scene.finish().await?;
+    let spans = by_number(scene.collector.spans()?);
     assert!(
         spans.keys().copied().eq(0..spans.len() as u64),
         "every number has its span: {:?}",
@@ -115,7 +115,7 @@ async fn with_sampling_each_event_has_the_span_that_its_record_names() -> TestRe
     );
     let mut of_sent = BTreeSet::new();
     for span in spans.values() {
-        assert_sends_to(span, &stage.topic, "shop");
+        assert_sends_to(span, &scene.topic, "shop");
         if !is_injected(span) {
             of_sent.insert(number(span));
         }

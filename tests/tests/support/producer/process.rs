@@ -296,8 +296,8 @@ impl Producer {
         Ok(all)
     }
 
-    /// Memory that it holds, in megabytes.
-    pub fn resident_megabytes(&self) -> TestResult<f64> {
+    /// Memory that it holds, in mebibytes.
+    pub fn resident_mebibytes(&self) -> TestResult<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let kilobytes: f64 = status
             .lines()

@@ -9,13 +9,13 @@ use ordermill_tests::{TestResult, unique};
 
 use super::support::{Run, read_topic};
 
-pub struct Stage {
+pub struct Scene {
     pub broker: Arc<Broker>,
     pub collector: Collector,
     pub topic: String,
 }
 
-impl Stage {
+impl Scene {
     pub async fn new(topic: &str) -> TestResult<Self> {
         Ok(Self {
             broker: Broker::shared().await?,
