@@ -15,6 +15,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::batch::BatchSize;
 use super::client::client_config;
@@ -25,6 +26,8 @@ use super::{ConnectionError, Health, Reason, Record};
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a commit that has not ended is waited for again before the session is given up.
 const COMMIT_REPETITIONS: u32 = 3;
+/// Time between two questions to a group whose coordinator moves.
+const MOVING_BACKOFF: Duration = Duration::from_millis(100);
 /// How long the delivery report of a record that failed may take after its transaction failed of it.
 const CAUSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a transaction may stay open after its producer died, before brokers abort it and readers go on.
@@ -154,6 +157,17 @@ fn is_consequence(error: &KafkaError) -> bool {
     )
 }
 
+/// Whether the progress group's coordinator is only being found or loaded: the next question is answered.
+fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotCoordinator | Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress
+        )
+    )
+}
+
 /// An open session of a bounded run.
 pub struct TransactionalSender {
     producer: Arc<ThreadedProducer<Context>>,
@@ -217,16 +231,20 @@ impl TransactionalSender {
     }
 
     async fn read_progress(&self) -> Result<Option<Progress>, TransactionError> {
-        let topic = self.settings.progress_topic.to_string();
-        let consumer = Arc::clone(&self.progress);
-        let committed = blocking(move || {
+        let deadline = Instant::now() + TIMEOUT;
+        let committed = loop {
             let mut wanted = TopicPartitionList::new();
-            wanted.add_partition(&topic, 0);
-            consumer.committed_offsets(wanted, TIMEOUT)
-        });
-        let committed = committed
-            .await?
-            .map_err(TransactionError::kafka("read the progress of this work"))?;
+            wanted.add_partition(self.settings.progress_topic.as_str(), 0);
+            let consumer = Arc::clone(&self.progress);
+            match blocking(move || consumer.committed_offsets(wanted, TIMEOUT)).await? {
+                Err(error) if is_moving(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(MOVING_BACKOFF).await;
+                }
+                committed => break committed,
+            }
+        };
+        let committed =
+            committed.map_err(TransactionError::kafka("read the progress of this work"))?;
         let progress = committed.elements().first().and_then(|element| {
             let Offset::Offset(offset) = element.offset() else {
                 return None;
