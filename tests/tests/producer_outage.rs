@@ -5,6 +5,7 @@
 #[path = "support/producer/mod.rs"]
 mod support;
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use ordermill_tests::kafka::Broker;
@@ -17,11 +18,15 @@ const UNREACHABLE: &str = "KafkaUnreachable";
 /// Share of one processor that a producer may use while it waits. One that does not wait takes all of one.
 const IDLE_SHARE: f64 = 0.25;
 
-/// What a producer may hold, whatever it was asked to send: its queue's bounds, and itself.
-const MEMORY_MEGABYTES: f64 = 200.0;
+/// What a producer may hold, whatever it was asked to send: a pod's default limit, of which a full queue of 100,000 records
+/// takes three quarters with all else, and which an unbounded one would pass some seconds later at the rate below.
+const MEMORY_MEBIBYTES: f64 = 256.0;
 
 /// Records that wait for a broker at most.
 const QUEUE_RECORDS: u64 = 100_000;
+
+/// A debug build makes so many records in ten seconds of a processor, of which a busy machine gives it a part.
+const FULL_DEADLINE: Duration = Duration::from_mins(3);
 
 fn spec(topic: &str, rate: u32) -> String {
     format!(
@@ -122,6 +127,29 @@ async fn outages_lose_and_double_nothing() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_tuning_is_taken_before_kafka_answers() -> TestResult {
+    // It takes connections and answers nothing, so that whoever asks waits as long as librdkafka does: ten seconds.
+    let mute = TcpListener::bind("127.0.0.1:0")?;
+    let soon = Duration::from_secs(5);
+    let setup = Setup::plain(&mute.local_addr()?.to_string())?;
+    let mut configuration = Configuration::saved(setup, &spec("orders", 1))?;
+    let mut producer = Producer::start(&configuration).await?;
+    for (rate, paused, ready) in [(2, false, 503), (2, true, 200), (3, false, 503)] {
+        let spec = format!("{{model: WoodOrder, rate: {rate}, paused: {paused}}}");
+        let generation = configuration.retune(&spec)?;
+        let what = format!("generation {generation}");
+        let state = producer
+            .wait_within(soon, &what, |state| state.generation == generation)
+            .await?;
+        assert_eq!(state.phase == "Paused", paused, "{state:?}");
+        assert_ne!(state.phase, "Running", "Kafka never answered");
+        assert_eq!(producer.readiness().await?, ready);
+    }
+    let _ = producer.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_outage_at_a_high_rate_holds_the_memory_and_shows_as_lateness() -> TestResult {
     let mut broker = Broker::start().await?;
     let topic = unique("fast");
@@ -142,10 +170,11 @@ async fn an_outage_at_a_high_rate_holds_the_memory_and_shows_as_lateness() -> Te
             .div_duration_f64(begin.elapsed());
         (share < IDLE_SHARE).then_some(())
     };
-    eventually(SOON, "an idle producer with a full queue", full).await;
-    let held = producer.resident_megabytes()?;
-    println!("a full queue holds {held:.0} MB");
-    assert!(held < MEMORY_MEGABYTES, "it holds {held:.0} MB");
+    let idle = "an idle producer with a full queue";
+    eventually(FULL_DEADLINE, idle, full).await;
+    let held = producer.resident_mebibytes()?;
+    println!("a full queue holds {held:.0} MiB");
+    assert!(held < MEMORY_MEBIBYTES, "it holds {held:.0} MiB");
 
     broker.restart().await?;
     let late = |state: &State| state.phase == "Running" && state.lateness_seconds > Some(1.0);

@@ -8,16 +8,17 @@ mod support;
 use std::fs;
 use std::path::PathBuf;
 
-use ordermill_config::{KafkaConnection, SaslFiles, TlsFiles};
+use ordermill_config::{SaslFiles, TlsFiles};
 use ordermill_crds::SaslMechanism;
 use ordermill_tests::certificates::{Authority, ClientFiles};
 use ordermill_tests::kafka::{Broker, Operation, Resource};
-use ordermill_tests::reader::{Isolation, Until, read_all};
 use ordermill_tests::{Scratch, TestResult};
-use support::{Configuration, Producer, SOON, Setup, totals};
+use support::{Configuration, Producer, SOON, Setup, read_topic, totals};
 
 const USER: &str = "miller";
 const PASSWORD: &str = "flour and water";
+
+const ROTATED: &str = "the Kafka credentials have changed";
 
 /// Fast enough that something is always in flight, and no event is held back.
 fn spec(topic: &str) -> String {
@@ -49,6 +50,11 @@ impl Password {
             password: file("password"),
         }
     }
+
+    /// Starts a producer that logs in with it, without TLS.
+    async fn start(&self, broker: &Broker, mechanism: SaslMechanism) -> TestResult<Producer> {
+        start(broker.bootstrap_sasl(), None, Some(self.files(mechanism))).await
+    }
 }
 
 fn tls(certificate_authority: PathBuf) -> TlsFiles {
@@ -67,37 +73,30 @@ fn mutual_tls(files: ClientFiles) -> TlsFiles {
     }
 }
 
-fn configuration(
+/// Starts a producer that reaches its broker by these means.
+async fn start(
     bootstrap: &str,
     tls: Option<TlsFiles>,
     sasl: Option<SaslFiles>,
-) -> TestResult<Configuration> {
-    let kafka = KafkaConnection {
-        tls,
-        sasl,
-        ..KafkaConnection::plain(bootstrap.parse()?)
-    };
-    Configuration::saved(
-        Setup {
-            kafka,
-            ..Setup::plain(bootstrap)?
-        },
-        &spec("orders"),
-    )
+) -> TestResult<Producer> {
+    let mut setup = Setup::plain(bootstrap)?;
+    setup.kafka.tls = tls;
+    setup.kafka.sasl = sasl;
+    Producer::start(&Configuration::saved(setup, &spec("orders"))?).await
+}
+
+/// Waits until events are delivered, and stops the producer.
+async fn sends(mut producer: Producer) -> TestResult {
+    producer.wait_for_events(20).await?;
+    producer.stop().await?;
+    Ok(())
 }
 
 /// Stops the producer and accounts for every event: none lost, none doubled.
 async fn account(broker: &Broker, mut producer: Producer) -> TestResult {
     let state = producer.state().await?;
     producer.stop().await?;
-    let records = read_all(
-        broker.bootstrap(),
-        "orders",
-        Isolation::ReadCommitted,
-        Until::end(),
-    )
-    .await?;
-    let totals = totals(&records);
+    let totals = totals(&read_topic(broker.bootstrap(), "orders").await?);
     assert_eq!(totals.len(), 1, "one instance, never restarted: {totals:?}");
     let events: u64 = totals.values().map(|total| total.events).sum();
     assert!(events >= state.events(), "{events} of {}", state.events());
@@ -122,37 +121,19 @@ async fn every_mechanism_logs_in_with_and_without_tls() -> TestResult {
     ];
     for mechanism in all {
         let sasl = Some(password.files(mechanism));
-        let plain = configuration(broker.bootstrap_sasl(), None, sasl.clone())?;
-        let encrypted = configuration(
-            broker.bootstrap_sasl_ssl(),
-            Some(tls(files.authority.clone())),
-            sasl,
-        )?;
-        for configuration in [plain, encrypted] {
-            let mut producer = Producer::start(&configuration).await?;
-            producer.wait_for_events(20).await?;
-            producer.stop().await?;
-        }
+        let trusted = Some(tls(files.authority.clone()));
+        sends(start(broker.bootstrap_sasl(), None, sasl.clone()).await?).await?;
+        sends(start(broker.bootstrap_sasl_ssl(), trusted, sasl).await?).await?;
     }
-    let mutual = configuration(broker.bootstrap_tls(), Some(mutual_tls(files)), None)?;
-    let mut producer = Producer::start(&mutual).await?;
-    producer.wait_for_events(20).await?;
-    producer.stop().await?;
-    Ok(())
+    sends(start(broker.bootstrap_tls(), Some(mutual_tls(files)), None).await?).await
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_told_and_a_mended_one_is_taken() -> TestResult {
     let broker = Broker::builder().user(USER, PASSWORD).start().await?;
     let password = Password::new("sand")?;
-    let sasl = Some(password.files(SaslMechanism::ScramSha512));
-    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
-    let mut producer = Producer::start(&configuration).await?;
-    producer
-        .wait_for("a refused password", |state| {
-            state.waits_for("AuthenticationFailed")
-        })
-        .await?;
+    let mut producer = password.start(&broker, SaslMechanism::ScramSha512).await?;
+    producer.wait_for_reason("AuthenticationFailed").await?;
     assert_eq!(producer.readiness().await?, 503);
     password.change(PASSWORD)?;
     producer.wait_for_events(20).await?;
@@ -175,11 +156,8 @@ async fn a_broker_of_an_unknown_authority_is_told() -> TestResult {
         .authority;
     let password = Password::new(PASSWORD)?;
     let sasl = Some(password.files(SaslMechanism::ScramSha256));
-    let configuration = configuration(broker.bootstrap_sasl_ssl(), Some(tls(trusted)), sasl)?;
-    let mut producer = Producer::start(&configuration).await?;
-    producer
-        .wait_for("an untrusted broker", |state| state.waits_for("TlsFailed"))
-        .await?;
+    let mut producer = start(broker.bootstrap_sasl_ssl(), Some(tls(trusted)), sasl).await?;
+    producer.wait_for_reason("TlsFailed").await?;
     // The right authority takes the stranger's place in the file.
     authority.write_client(&authority.client(USER)?, folder.path())?;
     producer.wait_for_events(20).await?;
@@ -188,34 +166,17 @@ async fn a_broker_of_an_unknown_authority_is_told() -> TestResult {
 
 #[tokio::test]
 async fn missing_rights_are_told_and_granted_ones_are_used() -> TestResult {
-    let broker = Broker::builder()
-        .user(USER, PASSWORD)
-        .authorizer()
-        .start()
-        .await?;
+    let builder = Broker::builder().user(USER, PASSWORD);
+    let broker = builder.authorizer().start().await?;
     let password = Password::new(PASSWORD)?;
-    let sasl = Some(password.files(SaslMechanism::ScramSha512));
-    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
-    let mut producer = Producer::start(&configuration).await?;
-    producer
-        .wait_for("a topic that may not be seen", |state| {
-            state.waits_for("NotAuthorized")
-        })
-        .await?;
+    let mut producer = password.start(&broker, SaslMechanism::ScramSha512).await?;
+    producer.wait_for_reason("NotAuthorized").await?;
     let topic = Resource::Topic("orders");
     broker.allow(USER, &[Operation::Describe], topic).await?;
-    let state = producer
-        .wait_for("a topic that may not be created", |state| {
-            state.waits_for("TopicCreationDenied")
-        })
-        .await?;
+    let state = producer.wait_for_reason("TopicCreationDenied").await?;
     assert!(state.message.unwrap_or_default().contains("orders"));
     broker.create_topic("orders", 2).await?;
-    producer
-        .wait_for("a topic that may not be written", |state| {
-            state.waits_for("NotAuthorized")
-        })
-        .await?;
+    producer.wait_for_reason("NotAuthorized").await?;
     broker.allow(USER, &[Operation::Write], topic).await?;
     producer.wait_for_events(20).await?;
     account(&broker, producer).await
@@ -223,11 +184,8 @@ async fn missing_rights_are_told_and_granted_ones_are_used() -> TestResult {
 
 #[tokio::test]
 async fn a_right_that_is_taken_away_holds_events_back_until_it_is_given_again() -> TestResult {
-    let broker = Broker::builder()
-        .user(USER, PASSWORD)
-        .authorizer()
-        .start()
-        .await?;
+    let builder = Broker::builder().user(USER, PASSWORD);
+    let broker = builder.authorizer().start().await?;
     broker.create_topic("orders", 2).await?;
     let (topic, rights) = (
         Resource::Topic("orders"),
@@ -235,14 +193,10 @@ async fn a_right_that_is_taken_away_holds_events_back_until_it_is_given_again() 
     );
     broker.allow(USER, &rights, topic).await?;
     let password = Password::new(PASSWORD)?;
-    let sasl = Some(password.files(SaslMechanism::Plain));
-    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
-    let mut producer = Producer::start(&configuration).await?;
+    let mut producer = password.start(&broker, SaslMechanism::Plain).await?;
     producer.wait_for_events(20).await?;
     broker.revoke(USER, &[Operation::Write], topic).await?;
-    let refused = producer
-        .wait_for("a refused write", |state| state.waits_for("NotAuthorized"))
-        .await?;
+    let refused = producer.wait_for_reason("NotAuthorized").await?;
     broker.allow(USER, &[Operation::Write], topic).await?;
     producer.wait_for_events(refused.events() + 100).await?;
     account(&broker, producer).await
@@ -258,15 +212,11 @@ async fn a_client_certificate_is_rotated_while_events_flow() -> TestResult {
         .await?;
     let folder = Scratch::new("certificates")?;
     let files = old.write_client(&old.client(USER)?, folder.path())?;
-    let configuration = configuration(broker.bootstrap_tls(), Some(mutual_tls(files)), None)?;
-    let mut producer = Producer::start(&configuration).await?;
+    let mut producer = start(broker.bootstrap_tls(), Some(mutual_tls(files)), None).await?;
     producer.wait_for_events(50).await?;
     // The broker's own certificate stays that of the old authority, which signs nothing of the client's any more.
     old.write_client(&new.client(USER)?, folder.path())?;
-    producer
-        .process
-        .wait_for_line(SOON, "the Kafka credentials have changed")
-        .await?;
+    producer.process.wait_for_line(SOON, ROTATED).await?;
     let rotated = producer.state().await?;
     producer.wait_for_events(rotated.events() + 50).await?;
     // Only the new certificate opens this broker, so the producer must have left the old one behind.
@@ -294,14 +244,11 @@ async fn a_password_is_rotated_while_events_flow() -> TestResult {
         broker.allow(user, &rights, topic).await?;
     }
     let password = Password::new(PASSWORD)?;
-    let sasl = Some(password.files(SaslMechanism::ScramSha512));
-    let configuration = configuration(broker.bootstrap_sasl(), None, sasl)?;
-    let mut producer = Producer::start(&configuration).await?;
+    let mut producer = password.start(&broker, SaslMechanism::ScramSha512).await?;
     producer.wait_for_events(50).await?;
     fs::write(password.0.path().join("username"), SUCCESSOR)?;
     password.change("yeast")?;
-    let changed = "the Kafka credentials have changed";
-    producer.process.wait_for_line(SOON, changed).await?;
+    producer.process.wait_for_line(SOON, ROTATED).await?;
     // Whoever still came as the first user could write no more.
     broker.revoke(USER, &rights, topic).await?;
     let rotated = producer.state().await?;

@@ -87,7 +87,7 @@ async fn run(workload: Workload) -> Result<WorkloadEnd, ProducerError> {
         records,
         reporter: Arc::new(reporter),
     };
-    controls.show_phase();
+    controls.begin();
     let end = if settings.bounded.is_some() {
         bounded::run(&workload, controls, &parts).await
     } else {
@@ -167,9 +167,8 @@ async fn get_ready(
         let topics: Vec<&Topic> = settings.topics.values().collect();
         let id = &workload.instance.name;
         let ensured = ensure_topics(kafka, id, topics, settings.create_topics, &workload.health);
-        let result = tokio::select! {
-            result = ensured => result,
-            () = workload.cancelled.cancelled() => return false,
+        let Some(result) = controls.follow_during(workload, ensured).await else {
+            return false;
         };
         match result {
             Ok(()) => {
@@ -190,6 +189,8 @@ pub(crate) struct Controls {
     workload: Workload,
     changes: watch::Receiver<Arc<TuningDocument>>,
     running: Arc<TuningDocument>,
+    /// Whether Kafka and the topics were there once.
+    begun: bool,
     pub pace: Pace,
 }
 
@@ -203,12 +204,17 @@ impl Controls {
             workload: workload.clone(),
             changes,
             running,
+            begun: false,
             pace,
         };
-        if controls.pace.is_paused() {
-            controls.show_phase();
-        }
+        controls.show_phase();
         Ok(controls)
+    }
+
+    /// Everything is there: from now on it works, unless it is paused.
+    fn begin(&mut self) {
+        self.begun = true;
+        self.show_phase();
     }
 
     /// The tuning that is in force.
@@ -269,25 +275,37 @@ impl Controls {
         self.workload.state.sample();
     }
 
-    pub(crate) fn show_phase(&self) {
+    fn show_phase(&self) {
         let phase = if self.pace.is_paused() {
             Phase::Paused
-        } else {
+        } else if self.begun {
             Phase::Running
+        } else {
+            Phase::Starting
         };
         self.workload.state.set_phase(phase);
     }
 
-    /// Waits for a time while following the tuning; `false`: asked to end meanwhile.
-    pub(crate) async fn wait(&mut self, workload: &Workload, time: Duration) -> bool {
-        let until = Instant::now() + time;
+    /// Does what comes before there is anything to send, while following the tuning; `None`: asked to end meanwhile.
+    pub(crate) async fn follow_during<T>(
+        &mut self,
+        workload: &Workload,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::pin!(work);
         loop {
             tokio::select! {
-                () = workload.cancelled.cancelled() => return false,
-                () = tokio::time::sleep_until(until) => return true,
+                () = workload.cancelled.cancelled() => return None,
+                result = &mut work => return Some(result),
                 () = self.changed() => self.apply(None),
             }
         }
+    }
+
+    /// Waits for a time while following the tuning; `false`: asked to end meanwhile.
+    pub(crate) async fn wait(&mut self, workload: &Workload, time: Duration) -> bool {
+        let waited = self.follow_during(workload, tokio::time::sleep(time));
+        waited.await.is_some()
     }
 
     /// Shows a trouble and waits before the next attempt; `false`: asked to end meanwhile.

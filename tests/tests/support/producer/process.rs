@@ -31,13 +31,14 @@ pub enum Run {
 
 impl Run {
     /// By hand: a command with environment variables.
-    pub fn by_hand<const COUNT: usize>(
+    pub fn by_hand<'a>(
         command: &'static str,
-        variables: [(&'static str, &str); COUNT],
+        variables: impl IntoIterator<Item = (&'static str, &'a str)>,
     ) -> Self {
         let variables = variables
+            .into_iter()
             .map(|(name, value)| (name, value.to_owned()))
-            .into();
+            .collect();
         Self::ByHand { command, variables }
     }
 
@@ -225,6 +226,11 @@ impl Producer {
         Ok(self.process.wait_for(deadline, what, probe).await?)
     }
 
+    /// Waits until something keeps it from working, for this reason.
+    pub async fn wait_for_reason(&mut self, reason: &str) -> TestResult<State> {
+        self.wait_for(reason, |state| state.waits_for(reason)).await
+    }
+
     /// Waits until so many events are delivered.
     pub async fn wait_for_events(&mut self, count: u64) -> TestResult<State> {
         let what = format!("{count} delivered events");
@@ -290,8 +296,8 @@ impl Producer {
         Ok(all)
     }
 
-    /// Memory that it holds, in megabytes.
-    pub fn resident_megabytes(&self) -> TestResult<f64> {
+    /// Memory that it holds, in mebibytes.
+    pub fn resident_mebibytes(&self) -> TestResult<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
         let kilobytes: f64 = status
             .lines()

@@ -15,6 +15,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::statistics::Statistics;
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::time::Instant;
 
 use super::batch::BatchSize;
 use super::client::client_config;
@@ -25,6 +26,10 @@ use super::{ConnectionError, Health, Reason, Record};
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a commit that has not ended is waited for again before the session is given up.
 const COMMIT_REPETITIONS: u32 = 3;
+/// Time between two questions to a group whose coordinator moves.
+const MOVING_BACKOFF: Duration = Duration::from_millis(100);
+/// How long the delivery report of a record that failed may take after its transaction failed of it.
+const CAUSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a transaction may stay open after its producer died, before brokers abort it and readers go on.
 const TRANSACTION_TIMEOUT_MS: &str = "10000";
 
@@ -103,6 +108,7 @@ struct Context {
     quiet: QuietContext,
     /// The first failure of a record in the open transaction.
     failure: Mutex<Option<(Reason, String)>>,
+    failed: tokio::sync::Notify,
     full: AtomicBool,
     room: tokio::sync::Notify,
 }
@@ -129,14 +135,37 @@ impl ProducerContext for Context {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
+        if let Err((error, _)) = result
+            && !is_consequence(error)
+        {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
             failure.get_or_insert_with(|| (Reason::of(error), error.to_string()));
+            self.failed.notify_one();
         }
         if self.full.swap(false, Ordering::AcqRel) {
             self.room.notify_one();
         }
     }
+}
+
+/// Whether an error only tells that the transaction had failed before.
+fn is_consequence(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::State | Code::PurgeQueue | Code::PurgeInflight)
+    )
+}
+
+/// Whether the progress group's coordinator is only being found or loaded: the next question is answered.
+fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::NotCoordinator | Code::CoordinatorNotAvailable | Code::CoordinatorLoadInProgress
+        )
+    )
 }
 
 /// An open session of a bounded run.
@@ -173,6 +202,7 @@ impl TransactionalSender {
             .create_with_context(Context {
                 quiet: quiet(),
                 failure: Mutex::default(),
+                failed: tokio::sync::Notify::new(),
                 full: AtomicBool::new(false),
                 room: tokio::sync::Notify::new(),
             })
@@ -201,16 +231,20 @@ impl TransactionalSender {
     }
 
     async fn read_progress(&self) -> Result<Option<Progress>, TransactionError> {
-        let topic = self.settings.progress_topic.to_string();
-        let consumer = Arc::clone(&self.progress);
-        let committed = blocking(move || {
+        let deadline = Instant::now() + TIMEOUT;
+        let committed = loop {
             let mut wanted = TopicPartitionList::new();
-            wanted.add_partition(&topic, 0);
-            consumer.committed_offsets(wanted, TIMEOUT)
-        });
-        let committed = committed
-            .await?
-            .map_err(TransactionError::kafka("read the progress of this work"))?;
+            wanted.add_partition(self.settings.progress_topic.as_str(), 0);
+            let consumer = Arc::clone(&self.progress);
+            match blocking(move || consumer.committed_offsets(wanted, TIMEOUT)).await? {
+                Err(error) if is_moving(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(MOVING_BACKOFF).await;
+                }
+                committed => break committed,
+            }
+        };
+        let committed =
+            committed.map_err(TransactionError::kafka("read the progress of this work"))?;
         let progress = committed.elements().first().and_then(|element| {
             let Offset::Offset(offset) = element.offset() else {
                 return None;
@@ -252,10 +286,7 @@ impl TransactionalSender {
                 record.headers = headers;
                 Ok(false)
             }
-            Err((source, _)) => {
-                let error = TransactionError::kafka("send a record")(source);
-                Err(first_cause(self.producer.context(), error))
-            }
+            Err((source, _)) => Err(TransactionError::kafka("send a record")(source)),
         }
     }
 
@@ -265,7 +296,7 @@ impl TransactionalSender {
     }
 
     /// Commits what was sent together with the progress. After an error, whether it was committed is known only to
-    /// Kafka: open again.
+    /// Kafka: open again. Why it failed, [`Self::cause`] knows.
     ///
     /// # Errors
     /// When a record failed or Kafka does not commit.
@@ -280,24 +311,25 @@ impl TransactionalSender {
         let consumer = Arc::clone(&self.progress);
         let topic = self.settings.progress_topic.to_string();
         let Progress { sent, state } = progress.clone();
-        blocking(move || {
-            let committed = commit(&producer, &consumer, &topic, sent, &state);
-            committed.map_err(|error| first_cause(producer.context(), error))
-        })
-        .await?
+        blocking(move || commit(&producer, &consumer, &topic, sent, &state)).await?
     }
-}
 
-/// A record that failed is why the rest of its transaction fails, and tells more.
-fn first_cause(context: &Context, error: TransactionError) -> TransactionError {
-    let failure = context
-        .failure
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    match failure {
-        Some((reason, message)) => TransactionError::Record { reason, message },
-        None => error,
+    /// What an error of this session comes from: a record that failed is why the rest of its transaction fails.
+    pub async fn cause(&self, error: TransactionError) -> TransactionError {
+        let context = self.producer.context();
+        if matches!(&error, TransactionError::Kafka { source, .. } if is_consequence(source)) {
+            // librdkafka fails the transaction first and tells of the record after that.
+            _ = tokio::time::timeout(CAUSE_TIMEOUT, context.failed.notified()).await;
+        }
+        let failure = context
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match failure {
+            Some((reason, message)) => TransactionError::Record { reason, message },
+            None => error,
+        }
     }
 }
 

@@ -1,97 +1,13 @@
-//! `ordermill-workload` as somebody starts it by hand: by the environment variables of the original services alone.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "support/binomial.rs"]
-mod binomial;
-#[path = "support/events.rs"]
-#[allow(dead_code, reason = "each suite uses its part")]
-mod events;
+//! What is sent: whose events, how many, and what is wrong with them on purpose.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
 
-use events::{Event, assert_contiguous, instances};
-use ordermill_tests::kafka::Broker;
-use ordermill_tests::process::{Exit, Process, Program};
-use ordermill_tests::reader::{Isolation, Record, Until, read_all};
-use ordermill_tests::{TestResult, http, unique};
-use serde_json::{Value, json};
+use ordermill_tests::{TestResult, unique};
+use serde_json::json;
 
-/// For what takes a moment on an idle machine.
-const SOON: Duration = Duration::from_mins(1);
-
-/// A workload that runs on its own topics of the shared broker.
-struct Hand {
-    broker: Arc<Broker>,
-    process: Process,
-}
-
-impl Hand {
-    /// Starts `command` with these variables, and the one that names the broker.
-    async fn start(command: &str, variables: &[(&str, &str)]) -> TestResult<Self> {
-        let broker = Broker::shared().await?;
-        // The coffee bar's services have another name for it.
-        let servers = match command {
-            "drink-order" => "KAFKA_BROKERS",
-            _ => "KAFKA_BOOTSTRAP_SERVERS",
-        };
-        let launch = Program::workload()
-            .await?
-            .arg(command)
-            .env(servers, broker.bootstrap());
-        let process = variables
-            .iter()
-            .fold(launch, |launch, (name, value)| launch.env(name, value))
-            .start()?;
-        Ok(Self { broker, process })
-    }
-
-    /// Where its admin server listens, from the log.
-    async fn admin(&mut self) -> TestResult<String> {
-        let line = self
-            .process
-            .wait_for_line(SOON, "the admin server listens")
-            .await?;
-        let address = line
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("address="));
-        Ok(format!(
-            "http://{}",
-            address.ok_or("no address in the log")?
-        ))
-    }
-
-    /// Waits until `/state` is as `accept` wants it.
-    async fn state(&mut self, accept: impl Fn(&Value) -> bool) -> TestResult<Value> {
-        let url = format!("{}/state", self.admin().await?);
-        let accepted = |response: &http::Response| {
-            let state: Value = response.json().ok()?;
-            accept(&state).then_some(state)
-        };
-        Ok(self.process.wait_for_http(SOON, &url, accepted).await?)
-    }
-
-    async fn stop(&mut self) -> TestResult<Exit> {
-        Ok(self.process.stop(SOON).await?.assert_code(0))
-    }
-
-    async fn records(&self, topic: &str) -> TestResult<Vec<Record>> {
-        let (committed, end) = (Isolation::ReadCommitted, Until::end());
-        Ok(read_all(self.broker.bootstrap(), topic, committed, end).await?)
-    }
-}
-
-fn observed(state: &Value, field: &str) -> u64 {
-    state["observed"][field].as_u64().unwrap()
-}
-
-/// Runs a command that ends by itself.
-async fn run(command: &str, variables: &[(&str, &str)], code: i32) -> TestResult<Exit> {
-    let mut hand = Hand::start(command, variables).await?;
-    Ok(hand.process.wait(SOON).await?.assert_code(code))
-}
+use super::binomial;
+use super::events::{Event, assert_contiguous};
+use super::hand::{Hand, SOON, observed};
 
 #[tokio::test]
 async fn each_command_has_the_defaults_of_its_order_system() -> TestResult {
@@ -309,115 +225,6 @@ async fn refunds_follow_sales_as_often_as_asked_for() -> TestResult {
 }
 
 #[tokio::test]
-async fn everything_wrong_is_named_at_once() -> TestResult {
-    let wrong = [
-        ("KAFKA_BOOTSTRAP_SERVERS", "nowhere"),
-        ("KAFKA_TOPIC", "a b"),
-        ("INTERVAL_SECONDS", "-1"),
-        ("NUM_EVENTS", "0"),
-        ("ERROR_RATE", "1.5"),
-        ("LOG_LEVEL", "loud"),
-    ];
-    let exit = run("food-order", &wrong, 1).await?;
-    for (name, value) in wrong {
-        let told = format!("{name}={value:?} cannot be used: ");
-        assert!(
-            exit.stderr.contains(&told),
-            "{told} is missing: {}",
-            exit.stderr
-        );
-    }
-    assert_eq!(
-        exit.stderr.matches("cannot be used: ").count(),
-        wrong.len(),
-        "{}",
-        exit.stderr
-    );
-    assert_eq!(exit.stdout, "", "it has not begun to work");
-    Ok(())
-}
-
-#[tokio::test]
-async fn other_programs_variables_do_no_harm() -> TestResult {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
-
-    let mut process = Program::workload()
-        .await?
-        .arg("food-order")
-        .env("OTHER", OsStr::from_bytes(b"\xff"))
-        .env("ERROR_RATE", OsStr::from_bytes(b"0.1\xff"))
-        .start()?;
-    let exit = process.wait(SOON).await?.assert_code(1);
-    assert!(exit.stderr.contains("ERROR_RATE="), "{}", exit.stderr);
-    assert!(!exit.stderr.contains("OTHER"), "{}", exit.stderr);
-    assert!(!exit.stderr.contains("panicked"), "{}", exit.stderr);
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_admin_server_tells_how_it_is() -> TestResult {
-    let topic = unique("admin");
-    let broker = Broker::shared().await?;
-    let process = Program::workload()
-        .await?
-        .args(["food-order", "--admin", "127.0.0.1:0"])
-        .env("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap())
-        .env("KAFKA_TOPIC", &topic)
-        .env("INTERVAL_SECONDS", "0.01")
-        .env("ERROR_RATE", "0")
-        .start()?;
-    let mut hand = Hand { broker, process };
-    let admin = hand.admin().await?;
-    let state = hand.state(|state| observed(state, "events") >= 50).await?;
-    assert_eq!(state["generation"], 1);
-    assert_eq!(observed(&state, "failed"), 0);
-    let alive = http::get(&format!("{admin}/livez")).await?;
-    assert_eq!((alive.status, alive.body.as_str()), (200, "ok\n"));
-    let ready = http::get(&format!("{admin}/readyz")).await?;
-    assert_eq!((ready.status, ready.body.as_str()), (200, "ok\n"));
-    assert_eq!(http::get(&format!("{admin}/metrics")).await?.status, 404);
-    hand.stop().await?;
-    let events = Event::all(&hand.records(&topic).await?, "food-producer");
-    assert_eq!(
-        instances(&events),
-        BTreeSet::from([state["instance"].as_str().unwrap()])
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn without_kafka_it_is_alive_and_not_ready_and_says_why() -> TestResult {
-    // Nobody listens on the port of a listener that is gone.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let address = format!("127.0.0.1:{port}");
-    let mut hand = Hand::start("food-order", &[("KAFKA_BOOTSTRAP_SERVERS", &address)]).await?;
-    let state = hand.state(|state| state["state"] == "Waiting").await?;
-    assert_eq!(state["reason"], "KafkaUnreachable");
-    assert!(!state["message"].as_str().unwrap().is_empty());
-    let admin = hand.admin().await?;
-    assert_eq!(http::get(&format!("{admin}/livez")).await?.status, 200);
-    let ready = http::get(&format!("{admin}/readyz")).await?;
-    assert_eq!(ready.status, 503);
-    assert!(ready.body.starts_with("KafkaUnreachable: "), "{ready:?}");
-    hand.process.wait_for_line(SOON, "KafkaUnreachable").await?;
-    hand.stop().await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn an_address_that_is_taken_is_told() -> TestResult {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let address = taken.local_addr()?.to_string();
-    let exit = run("food-order", &[("ADMIN_ADDRESS", &address)], 1).await?;
-    let told = format!("cannot listen on {address} for the admin server");
-    assert!(exit.stderr.contains(&told), "{}", exit.stderr);
-    Ok(())
-}
-
-#[tokio::test]
 async fn what_was_sent_is_there_after_the_end() -> TestResult {
     let topic = unique("end");
     let variables = [
@@ -455,22 +262,5 @@ async fn what_was_sent_is_there_after_the_end() -> TestResult {
     // Every number was either sent or held back.
     let all: BTreeSet<u64> = sent.union(&held_back).copied().collect();
     assert_eq!(all, (0..all.len() as u64).collect());
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_log_level_is_pythons_or_ours() -> TestResult {
-    for level in ["WARNING", "warn"] {
-        let topic = unique("quiet");
-        let variables = [
-            ("KAFKA_TOPIC", topic.as_str()),
-            ("NUM_EVENTS", "20"),
-            ("INTERVAL_SECONDS", "0.001"),
-            ("ERROR_RATE", "0"),
-            ("LOG_LEVEL", level),
-        ];
-        let exit = run("food-order", &variables, 0).await?;
-        assert_eq!(exit.stdout, "", "nothing of this needs a warning");
-    }
     Ok(())
 }
