@@ -65,8 +65,8 @@ bench-operator: tools ## Measure the operator: requests to the API server, laten
 	cargo build $(LOCKED) --release --package ordermill-operator --package ordermill-workload
 	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin reconciles
 
-kubernetes: tools ## Start a Kubernetes control plane with our definitions, for kubectl; Ctrl-C ends it
-	cargo run $(LOCKED) --package ordermill-tests --bin kubernetes
+kubernetes: tools build ## Start a Kubernetes control plane and a Kafka for the operator and kubectl; Ctrl-C ends them
+	ORDERMILL_BIN_DIR=$(TARGET)/debug cargo run $(LOCKED) --package ordermill-tests --bin kubernetes
 
 clean-cache: ## Delete the folder with what was fetched and built for tests and lints
 	@if [ "$(notdir $(CACHE))" != ordermill ]; then echo "$(CACHE) is not called ordermill and may hold other things: delete it yourself"; exit 1; fi

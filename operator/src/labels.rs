@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`MANAGED_BY`], and the field manager of every write.
 pub const MANAGER: &str = "ordermill";
-/// What the caches select by.
-pub const SELECTOR: &str = "app.kubernetes.io/managed-by=ordermill";
 /// The common name of a resource's children.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
 /// `producer`, `consumer`, `worker` or `backend`.
@@ -18,8 +16,6 @@ pub const RESOURCE: &str = "ordermill.dev/resource";
 pub const WORKLOAD_HASH: &str = "ordermill.dev/workload-hash";
 /// Hash of the whole child as it was built: tells that a field was taken out. An annotation of every child.
 pub const APPLIED_HASH: &str = "ordermill.dev/applied-hash";
-/// The tuning that a pod is to look for in its mounted file. An annotation of pods: a change of it makes the kubelet look.
-pub const NUDGE: &str = "ordermill.dev/tuning";
 
 /// Labels of every child.
 #[must_use]

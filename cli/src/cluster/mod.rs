@@ -10,12 +10,8 @@ pub(crate) use error::{ClusterError, is_forbidden, is_missing, words};
 pub(crate) use kind::{KINDS, Kind, Reference};
 pub(crate) use resource::Resource;
 
-/// Selects what the operator has made.
-pub(crate) const MANAGED: &str = "app.kubernetes.io/managed-by=ordermill";
 /// Names the system that an object belongs to.
 pub(crate) const PART_OF: &str = "app.kubernetes.io/part-of";
-/// The tuning that a pod was asked to look for: generation and revision with a dot between.
-pub(crate) const NUDGE: &str = "ordermill.dev/tuning";
 /// Who writes where this command does.
 pub(crate) const FIELD_MANAGER: &str = "ordermill-cli";
 /// Requests that are under way at once.

@@ -6,11 +6,12 @@ use futures::{StreamExt as _, stream};
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
+use ordermill_config::MANAGED_SELECTOR;
 use ordermill_crds::GROUP;
 use serde_json::{Value, json};
 
 use super::bundle::Bundle;
-use crate::cluster::{CONCURRENT, Cluster, KINDS, MANAGED, Scope, is_missing, words};
+use crate::cluster::{CONCURRENT, Cluster, KINDS, Scope, is_missing, words};
 
 /// Labels that a chart gives the operator.
 const OPERATOR: &str = "app.kubernetes.io/name in (ordermill, ordermill-operator)";
@@ -130,7 +131,7 @@ pub(super) async fn objects(
         let folder = kind.map_or("resources", |kind| kind.plural());
         add(bundle, folder, &object, false);
     }
-    let managed = ListParams::default().labels(MANAGED);
+    let managed = ListParams::default().labels(MANAGED_SELECTOR);
     let children = CHILDREN.map(|listed| (listed, cluster.scope.clone(), managed.clone()));
     let everything = ListParams::default();
     let kafka = STRIMZI.into_iter().flat_map(|listed| {

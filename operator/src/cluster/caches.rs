@@ -10,6 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, Resource, ResourceExt as _};
+use ordermill_config::MANAGED_SELECTOR;
 use ordermill_crds::Backend;
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use super::feed::Feed;
 use super::served;
 use super::triggers::{Reference, Trigger, Triggers, owner, resource_of};
 use crate::error::{Category, ReconcileError};
-use crate::labels::{INSTANCE, SELECTOR};
+use crate::labels::INSTANCE;
 use crate::metrics::Metrics;
 use crate::pipeline::build::resource as strimzi_resource;
 use crate::strimzi;
@@ -82,7 +83,7 @@ impl Caches {
         tasks: &Tasks,
         metrics: &Metrics,
     ) -> Self {
-        let ours = || watcher::Config::default().labels(SELECTOR);
+        let ours = || watcher::Config::default().labels(MANAGED_SELECTOR);
         let children = ChildKind::ALL
             .into_iter()
             .map(|kind| {

@@ -11,6 +11,7 @@ use kube::api::{
 use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, ResourceExt as _};
+use ordermill_config::NUDGE;
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,7 +19,7 @@ use super::ApiError;
 use super::child::ChildKind;
 use crate::error::ReconcileError;
 use crate::kinds::Kind;
-use crate::labels::{MANAGER, NUDGE};
+use crate::labels::MANAGER;
 use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::pipeline::apply::foreign_owner;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use ordermill_config::{SignedTuning, TuningDocument, TuningVersion, full_error};
+use ordermill_config::{NUDGE, SignedTuning, TuningDocument, TuningVersion, full_error};
 use tokio::time::Instant;
 
 use super::client::{PodClient, PodError, PodState};
@@ -16,7 +16,6 @@ use super::keys::Keys;
 use super::mark;
 use crate::cluster::writer::Writer;
 use crate::error::ReconcileError;
-use crate::labels::NUDGE;
 use crate::metrics::Metrics;
 
 /// Pods of one resource that are asked at once.

@@ -171,6 +171,7 @@ impl Place {
             .ancestors()
             .find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
         let mut names: Vec<&str> = test
+            .parent()?
             .strip_prefix(target)
             .ok()?
             .iter()

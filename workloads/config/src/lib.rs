@@ -45,7 +45,10 @@ pub use full_error::full_error;
 pub use kafka::{KafkaConnection, SaslFiles, TlsFiles};
 pub use needs::{BackendRole, KafkaUse, Needs, optional_backends, required_backends};
 pub use placement::Placement;
-pub use pod::{ADMIN_PORT, CACHE_URL, CONFIGURATION_FOLDER, DATA_FOLDER, DATABASE_URL, KEYS_FILE};
+pub use pod::{
+    ADMIN_PORT, CACHE_URL, CONFIGURATION_FOLDER, DATA_FOLDER, DATABASE_URL, KEYS_FILE,
+    MANAGED_SELECTOR, NUDGE,
+};
 pub use producer::{ProducerSettings, producer_documents, producer_topics};
 pub use signed::{
     SignError, SignedTuning, SigningKey, SigningKeyError, VerifyError, VerifyingKey, VerifyingKeys,

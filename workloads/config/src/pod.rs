@@ -12,3 +12,8 @@ pub const DATA_FOLDER: &str = "/data";
 pub const DATABASE_URL: &str = "DATABASE_URL";
 /// The variable with the cache's URL; it may hold a password, so it never stands in a document.
 pub const CACHE_URL: &str = "CACHE_URL";
+/// What the labels of everything that the operator makes are selected by.
+pub const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=ordermill";
+/// The annotation of a pod that names the tuning which it is to look for in its mounted file, as
+/// `<generation>.<revision>`: a change of it makes the kubelet look.
+pub const NUDGE: &str = "ordermill.dev/tuning";

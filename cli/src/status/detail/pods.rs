@@ -3,10 +3,9 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
+use ordermill_config::NUDGE;
 use ordermill_crds::{Observed, ResourceStatus};
 use serde::{Deserialize, Serialize};
-
-use crate::cluster::NUDGE;
 
 /// What a pod tells at `/state`, as far as it is shown.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

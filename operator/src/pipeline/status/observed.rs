@@ -9,8 +9,8 @@ use crate::pipeline::validate::Work;
 
 /// Numbers that grow all the time are written at most this often.
 const STEADY: SignedDuration = SignedDuration::from_secs(60);
-/// A rate that is another one is written sooner.
-const SOONER: SignedDuration = SignedDuration::from_secs(10);
+/// A rate that is another one is written sooner: at the next look, which is about ten seconds later.
+const SOONER: SignedDuration = SignedDuration::from_secs(8);
 /// Share by which a rate must differ to be another one.
 const ANOTHER_RATE: f64 = 0.2;
 
@@ -122,7 +122,8 @@ pub fn worth_writing(
         return true;
     };
     let age = now.duration_since(written);
-    age >= STEADY || (age >= SOONER && is_another_rate(rate(before), rate(after)))
+    let is_first_rate = before.rate_per_second.is_none() && after.rate_per_second.is_some();
+    is_first_rate || age >= STEADY || (age >= SOONER && is_another_rate(rate(before), rate(after)))
 }
 
 fn is_another_rate(before: Option<f64>, after: Option<f64>) -> bool {
@@ -161,10 +162,14 @@ mod tests {
         assert!(!worth(200, "10", 10));
         assert!(!worth(650, "11", 59));
         assert!(worth(700, "10", 60));
-        assert!(!worth(200, "100", 9));
-        assert!(worth(200, "100", 10));
-        assert!(worth(200, "0", 10));
+        assert!(!worth(200, "100", 7));
+        assert!(worth(200, "100", 8));
+        assert!(worth(200, "0", 8));
         assert!(!worth(100, "10", 3600));
+        let mut young = written.clone();
+        young.observed.as_mut().unwrap().rate_per_second = None;
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(worth_writing(Some(&young), &status(1, "5", "x"), now));
     }
 
     #[test]
