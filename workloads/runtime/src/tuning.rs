@@ -124,6 +124,8 @@ pub async fn watch_file(file: PathBuf, handle: TuningHandle, cancelled: Cancella
     if watcher.is_none() {
         tracing::warn!(file = %file.display(), "the system offers no file watch: tuning is polled");
     }
+    // What was saved between the reading at the start and the watch gave no notice.
+    changed.notify_one();
     let mut complaint = String::new();
     loop {
         tokio::select! {
