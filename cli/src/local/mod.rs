@@ -110,14 +110,20 @@ pub(crate) fn run(options: Options) -> ExitCode {
     }
 }
 
+/// A table where there is a terminal that can show one.
+fn default_output() -> Output {
+    if !std::io::stdout().is_terminal() {
+        return Output::Plain;
+    }
+    if let Err(error) = table::probe() {
+        eprintln!("this terminal shows no table ({error}): a line for each resource instead");
+        return Output::Plain;
+    }
+    Output::Table
+}
+
 async fn run_async(options: Options) -> Result<(), Failure> {
-    let terminal = std::io::stdout().is_terminal();
-    let default_output = if terminal {
-        Output::Table
-    } else {
-        Output::Plain
-    };
-    let output = options.output.unwrap_or(default_output);
+    let output = options.output.unwrap_or_else(default_output);
     let schemas = Schemas::of_this_build()?;
     let manifests = manifests::load(&options.filenames, &schemas);
     if !manifests.violations.is_empty() {

@@ -25,6 +25,11 @@ const FRAME_LINES: usize = 4;
 
 type Screen = Terminal<CrosstermBackend<Stdout>>;
 
+/// Asks the terminal where its cursor is, which the table stands on; not every one answers.
+pub(super) fn probe() -> std::io::Result<()> {
+    crossterm::cursor::position().map(|_| ())
+}
+
 /// Shows the table until it is time to end.
 pub(super) async fn show(
     supervisor: &mut Supervisor,
