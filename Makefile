@@ -36,9 +36,8 @@ build: tools ## Build the programs: ordermill, ordermill-operator and ordermill-
 
 test: tools ## Run all tests, on a real Kafka, Kubernetes and OpenTelemetry Collector
 	$(call part,what the tests run on,cargo run $(LOCKED) --package ordermill-tests --bin prepare)
-	$(call part,programs,cargo build $(LOCKED) $(PROGRAMS))
-	$(call part,test programs,cargo test $(LOCKED) --workspace --no-run)
-	$(call part,tests,cargo test $(LOCKED) --workspace)
+	$(call part,programs and tests,cargo build $(LOCKED) --workspace --all-targets)
+	$(call part,tests,ORDERMILL_BIN_DIR=$(TARGET)/debug cargo test $(LOCKED) --workspace)
 
 prepare: tools ## Fetch and build what the tests run on, and say what is missing
 	cargo run $(LOCKED) --package ordermill-tests --bin prepare
@@ -51,7 +50,7 @@ lint: tools $(DENY) ## Check format, lints, licences and duplicate crates
 fmt: ## Format the code
 	cargo fmt --all
 
-generate: tools ## Write crds/*.yaml from the types
+generate: tools ## Write crds/*.yaml and their chart from the types
 	cargo run $(LOCKED) --package ordermill-crds --bin generate-crds
 
 audit: $(DENY) ## Ask for security advisories and yanked crates (needs the network)

@@ -61,11 +61,25 @@ pub fn definitions() -> Result<Vec<CustomResourceDefinition>, DefinitionError> {
     .collect()
 }
 
-/// One definition as the YAML file that stands in the repository.
+/// Every file that is made of the definitions: its path in the repository, and what it holds. Those of the chart carry the
+/// mark that has Helm keep them.
 ///
 /// # Errors
-/// When it does not serialize, which a test excludes.
-pub fn definition_yaml(definition: &CustomResourceDefinition) -> Result<String, DefinitionError> {
+/// When one does not serialize, which a test excludes.
+pub fn generated_files() -> Result<Vec<(String, String)>, DefinitionError> {
+    let mut files = Vec::new();
+    for mut definition in definitions()? {
+        let name = format!("{}.yaml", definition.spec.names.plural);
+        files.push((format!("crds/{name}"), yaml(&definition)?));
+        let annotations = definition.metadata.annotations.get_or_insert_default();
+        annotations.insert("helm.sh/resource-policy".to_owned(), "keep".to_owned());
+        let path = format!("charts/ordermill-crds/templates/{name}");
+        files.push((path, yaml(&definition)?));
+    }
+    Ok(files)
+}
+
+fn yaml(definition: &CustomResourceDefinition) -> Result<String, DefinitionError> {
     let yaml = serde_yaml::to_string(definition).map_err(|source| DefinitionError::Yaml {
         kind: definition.spec.names.kind.clone(),
         source,
@@ -106,18 +120,21 @@ mod tests {
     const APPLY_LIMIT: usize = 256 * 1024;
 
     #[test]
-    fn the_files_beside_the_sources_are_what_the_types_say() {
-        for definition in definitions().unwrap() {
-            let name = format!("{}.yaml", definition.spec.names.plural);
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
-            let stands = std::fs::read_to_string(path).unwrap_or_default();
+    fn the_generated_files_are_what_the_types_say() {
+        for (path, text) in generated_files().unwrap() {
+            let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+            let stands = std::fs::read_to_string(place.join(&path)).unwrap_or_default();
             assert!(
-                stands == definition_yaml(&definition).unwrap(),
-                "crds/{name} is not what the types say: run `make generate`"
+                stands == text,
+                "{path} is not what the types say: run `make generate`"
             );
             assert!(
                 stands.len() < APPLY_LIMIT,
-                "crds/{name} is too large for kubectl apply"
+                "{path} is too large for kubectl apply"
+            );
+            assert!(
+                !stands.contains("{{"),
+                "Helm would take {path} for a template"
             );
         }
     }

@@ -31,7 +31,7 @@ mod workload;
 pub use backend::{Backend, BackendApp, BackendSpec, Storage};
 pub use common::CommonSpec;
 pub use connection::{Backends, Connection, SecretKey};
-pub use definition::{DefinitionError, GROUP, KINDS, VERSION, definition_yaml, definitions};
+pub use definition::{DefinitionError, GROUP, KINDS, VERSION, definitions, generated_files};
 pub use faults::{BackendFaults, ConsumerFaults, Fault, ProducerFaults, TimedFault};
 pub use kafka::{
     Kafka, KafkaSasl, KafkaTls, KeyPairSecret, OWNED_PROPERTIES, SaslMechanism, SaslSecret,

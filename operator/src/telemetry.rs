@@ -39,6 +39,13 @@ impl Telemetry {
         let filter = EnvFilter::builder()
             .with_default_directive(LevelFilter::INFO.into())
             .from_env_lossy();
+        // What the client complains of comes to us as an error, and is told once, with what it is about.
+        let quiet = "kube_client=off".parse().ok();
+        let is_asked_for = std::env::var("RUST_LOG").is_ok_and(|it| it.contains("kube_client"));
+        let filter = match quiet.filter(|_| !is_asked_for) {
+            Some(quiet) => filter.add_directive(quiet),
+            None => filter,
+        };
         let log = tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)

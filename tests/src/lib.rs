@@ -22,6 +22,8 @@
 pub mod cache;
 pub mod certificates;
 pub mod collector;
+mod go_program;
+pub mod helm;
 pub mod http;
 pub mod kafka;
 pub mod kubernetes;

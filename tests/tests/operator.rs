@@ -12,8 +12,6 @@ mod life;
 mod limits;
 #[path = "operator/requests.rs"]
 mod requests;
-#[path = "operator/rights.rs"]
-mod rights;
 #[path = "support/stage.rs"]
 mod stage;
 #[path = "operator/stored.rs"]

@@ -1,14 +1,13 @@
-//! Writes the definitions of the four kinds as YAML beside this crate's sources.
+//! Writes the definitions of the four kinds as YAML: beside this crate's sources, and into their chart.
 
 use std::path::Path;
 use std::{error, fs};
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for definition in ordermill_crds::definitions()? {
-        let path = folder.join(format!("{}.yaml", definition.spec.names.plural));
-        fs::write(&path, ordermill_crds::definition_yaml(&definition)?)?;
-        println!("wrote {}", path.display());
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (path, text) in ordermill_crds::generated_files()? {
+        fs::write(repository.join(&path), text)?;
+        println!("wrote {path}");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ordermill_tests::cache::Cache;
 use ordermill_tests::tools::{Jdk, Maven};
-use ordermill_tests::{Failure, collector, kafka, kubernetes};
+use ordermill_tests::{Failure, collector, helm, kafka, kubernetes};
 
 fn main() -> ExitCode {
     match Cache::of_user() {
@@ -62,6 +62,11 @@ fn main() -> ExitCode {
                 kubernetes::VERSION,
                 kubernetes::ETCD_VERSION
             ))
+        }),
+        part("Helm", || {
+            let helm = helm::Helm::prepare()?;
+            let done = if helm.was_built() { "built" } else { "there" };
+            Ok(format!("{} {done}", helm::VERSION))
         }),
         part("Strimzi's definitions", || {
             let definitions = kubernetes::StrimziCrds::prepare()?;

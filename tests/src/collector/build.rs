@@ -1,26 +1,31 @@
 //! The collector's binary, from Go modules.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio::sync::OnceCell;
 
 use super::Error;
-use crate::cache::{Cache, Recipe};
-use crate::tools::{self, Go};
+use crate::go_program::{Built, GoProgram};
+use crate::tools::Go;
 
 /// The release of the OpenTelemetry Collector.
 pub const VERSION: &str = "0.115.0";
 
-const GO_MOD: &str = include_str!("../../platform/collector/go.mod");
-const GO_SUM: &str = include_str!("../../platform/collector/go.sum");
-const MAIN: &str = include_str!("../../platform/collector/main.go");
+const PROGRAM: GoProgram = GoProgram {
+    name: "otelcol",
+    version: VERSION,
+    work: "building it from Go modules, about a minute and a half",
+    files: &[
+        ("go.mod", include_str!("../../platform/collector/go.mod")),
+        ("go.sum", include_str!("../../platform/collector/go.sum")),
+        ("main.go", include_str!("../../platform/collector/main.go")),
+    ],
+    package: ".",
+};
 
 /// The collector as a program.
 #[derive(Debug, Clone)]
-pub struct Binary {
-    path: PathBuf,
-    built: bool,
-}
+pub struct Binary(Built);
 
 impl Binary {
     /// Builds the program unless the cache has it. Blocks for as long as that takes: one to two minutes the first time. Go's
@@ -29,32 +34,7 @@ impl Binary {
     /// # Errors
     /// [`Error::Build`].
     pub fn prepare() -> Result<Self, Error> {
-        let recipe = Recipe {
-            name: "otelcol",
-            version: VERSION,
-            work: "building it from Go modules, about a minute and a half",
-            files: &[("go.mod", GO_MOD), ("go.sum", GO_SUM), ("main.go", MAIN)],
-        };
-        let entry = Cache::of_user()?.entry(&recipe, |workshop| {
-            let go = Go::find(GO_MOD)?;
-            let mut build = go.command(&workshop.leftovers);
-            build
-                .current_dir(&workshop.recipe)
-                .args([
-                    "build",
-                    "-mod=readonly",
-                    "-trimpath",
-                    "-ldflags=-s -w",
-                    "-o",
-                ])
-                .arg(program_in(&workshop.product));
-            tools::run(&mut build)?;
-            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        })?;
-        Ok(Self {
-            path: program_in(&entry.path),
-            built: entry.made,
-        })
+        Ok(Self(PROGRAM.prepare()?))
     }
 
     /// Like [`prepare`](Self::prepare), once per process and without blocking the caller's runtime.
@@ -76,22 +56,18 @@ impl Binary {
     /// # Errors
     /// [`Error::Tool`].
     pub fn toolchain() -> Result<Go, Error> {
-        Ok(Go::find(GO_MOD)?)
+        Ok(PROGRAM.toolchain()?)
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     /// Whether it was built by this very call.
     #[must_use]
-    pub fn was_built(&self) -> bool {
-        self.built
+    pub const fn was_built(&self) -> bool {
+        self.0.now
     }
-}
-
-fn program_in(folder: &Path) -> PathBuf {
-    folder.join("otelcol")
 }
