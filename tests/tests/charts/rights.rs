@@ -16,7 +16,7 @@ use ordermill_tests::wait::eventually_ok;
 use super::helm;
 use super::stage::{SOON, Stage};
 
-const STRIMZI: &str = r#"
+const STRIMZI: &str = "
 apiVersion: kafka.strimzi.io/v1
 kind: Kafka
 metadata: {name: mill}
@@ -26,7 +26,7 @@ apiVersion: kafka.strimzi.io/v1
 kind: KafkaUser
 metadata: {name: miller, labels: {strimzi.io/cluster: mill}}
 spec: {authentication: {type: tls}}
-"#;
+";
 
 /// A right, such as `patch apps/deployments`.
 type Right = String;
@@ -282,8 +282,12 @@ async fn rules_of_roles(namespaces: &[&Namespace]) -> TestResult<Vec<PolicyRule>
 async fn for_all_namespaces_nothing_is_missing_and_nothing_left_over() -> TestResult {
     let mut scene = scene(|_| Vec::new()).await?;
     live(&mut scene).await?;
-    let roles: Api<ClusterRole> = Api::all(scene.stage.cluster.client()?);
-    let mut rules = roles.get("ordermill").await?.rules.unwrap_or_default();
+    let cluster_roles: Api<ClusterRole> = Api::all(scene.stage.cluster.client()?);
+    let mut rules = cluster_roles
+        .get("ordermill")
+        .await?
+        .rules
+        .unwrap_or_default();
     rules.extend(rules_of_roles(&[&scene.home]).await?);
     assert_least(&scene, &granted(&rules))
 }
@@ -298,7 +302,7 @@ async fn for_one_namespace_no_right_is_needed_elsewhere() -> TestResult {
     live(&mut scene).await?;
     // After the life, the stage is in the namespace that it was lived in.
     let rules = rules_of_roles(&[&scene.home, &scene.stage.namespace]).await?;
-    let roles: Api<ClusterRole> = Api::all(scene.stage.cluster.client()?);
-    assert!(roles.get_opt("ordermill").await?.is_none());
+    let cluster_roles: Api<ClusterRole> = Api::all(scene.stage.cluster.client()?);
+    assert!(cluster_roles.get_opt("ordermill").await?.is_none());
     assert_least(&scene, &granted(&rules))
 }
