@@ -39,6 +39,23 @@ pub enum Category {
 }
 
 impl Category {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Undecodable,
+        Self::InvalidSpec,
+        Self::KafkaNotConfigured,
+        Self::BootstrapNotAllowed,
+        Self::KafkaNotFound,
+        Self::KafkaNotReady,
+        Self::TopicConflict,
+        Self::BackendNotFound,
+        Self::NameTaken,
+        Self::NamespaceTerminating,
+        Self::Refused,
+        Self::ApiUnavailable,
+        Self::NotLeading,
+    ];
+
     /// The name in conditions, events and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -95,3 +95,50 @@ impl Reason {
             .unwrap_or(Self::Waiting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_page_for_users_lists_every_reason_and_no_other() {
+        let page = include_str!("../../../../docs/conditions.md");
+        let (_, ready) = page.split_once("## Ready").unwrap();
+        let (ready, _) = ready.split_once("## TuningApplied").unwrap();
+        let rows = ready.lines().filter_map(|line| line.strip_prefix("| `"));
+        let listed: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let of_pods = [
+            Reason::Running,
+            Reason::Paused,
+            Reason::ScaledToZero,
+            Reason::Completed,
+            Reason::Progressing,
+            Reason::PodsNotStarting,
+            Reason::PodsRefused,
+            Reason::WorkFailed,
+            Reason::TopicNotReady,
+            Reason::KafkaUnreachable,
+            Reason::AuthenticationFailed,
+            Reason::TlsFailed,
+            Reason::NotAuthorized,
+            Reason::TopicCreationDenied,
+            Reason::TopicMissing,
+            Reason::RecordTooLarge,
+            Reason::ConfigurationInvalid,
+            Reason::KafkaError,
+            Reason::Waiting,
+        ];
+        // Nobody writes a status for these.
+        let silent = [Category::NotLeading, Category::NamespaceTerminating];
+        let categories = Category::ALL.into_iter();
+        let categories = categories.filter(|it| !silent.contains(it));
+        let known: BTreeSet<&str> = of_pods
+            .into_iter()
+            .chain(categories.map(Reason::Category))
+            .map(Reason::as_str)
+            .collect();
+        assert_eq!(listed, known);
+    }
+}
