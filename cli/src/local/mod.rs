@@ -95,19 +95,14 @@ pub(crate) fn run(options: Options) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let result = runtime.map_err(Failure::Runtime).and_then(|runtime| {
-        let result = runtime.block_on(run_async(options));
-        // Calls to Kafka that do not come back must not hold up the end.
-        runtime.shutdown_background();
-        result
-    });
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {}", full_error(&failure));
-            ExitCode::FAILURE
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {}", full_error(&Failure::Runtime(error)));
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    shutdown::end_with(runtime.block_on(run_async(options)))
 }
 
 /// A table where there is a terminal that can show one.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ordermill_config::full_error;
 use ordermill_config::{
     CONFIGURATION_FOLDER, Documents, EnvironmentErrors, KEYS_FILE, TUNING_FILE, VARIABLES,
     WorkloadSettings, documents_from_environment, process_variables, read_tuning, read_workload,
@@ -113,16 +112,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(run(arguments));
-    // Calls to Kafka that do not come back must not hold up the end.
-    runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {}", full_error(&failure));
-            ExitCode::FAILURE
-        }
-    }
+    shutdown::end_with(runtime.block_on(run(arguments)))
 }
 
 /// What to run, and the folder that it came from and is tuned by.
