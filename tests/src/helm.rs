@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use crate::cache;
 use crate::go_program::{Built, GoProgram};
+use crate::once::once;
 use crate::process::Launch;
 
 /// The release of Helm.
@@ -52,12 +53,7 @@ impl Helm {
     /// As [`prepare`](Self::prepare).
     pub async fn get() -> Result<&'static Self, Error> {
         static PREPARED: OnceCell<Helm> = OnceCell::const_new();
-        let prepare = async || {
-            tokio::task::spawn_blocking(Self::prepare)
-                .await
-                .map_err(Error::Cancelled)?
-        };
-        PREPARED.get_or_try_init(prepare).await
+        once(&PREPARED, Self::prepare, Error::Cancelled).await
     }
 
     /// Where it is.

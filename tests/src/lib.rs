@@ -32,6 +32,7 @@ pub mod reader;
 pub mod tools;
 pub mod wait;
 
+mod once;
 mod ports;
 mod report;
 mod scratch;

@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::Error;
 use crate::go_program::{Built, GoProgram};
+use crate::once::once;
 use crate::tools::Go;
 
 /// The release of the OpenTelemetry Collector.
@@ -43,12 +44,7 @@ impl Binary {
     /// As [`prepare`](Self::prepare).
     pub async fn get() -> Result<&'static Self, Error> {
         static PREPARED: OnceCell<Binary> = OnceCell::const_new();
-        let prepare = async || {
-            tokio::task::spawn_blocking(Self::prepare)
-                .await
-                .map_err(Error::Cancelled)?
-        };
-        PREPARED.get_or_try_init(prepare).await
+        once(&PREPARED, Self::prepare, Error::Cancelled).await
     }
 
     /// The toolchain that a build would use.

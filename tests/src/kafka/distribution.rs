@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::Error;
 use crate::cache::{Cache, Recipe};
+use crate::once::once;
 use crate::process::{Exit, Launch};
 use crate::tools::{self, Jdk, Maven, tail};
 
@@ -60,12 +61,7 @@ impl Distribution {
     /// As [`prepare`](Self::prepare).
     pub async fn get() -> Result<&'static Self, Error> {
         static PREPARED: OnceCell<Distribution> = OnceCell::const_new();
-        let prepare = async || {
-            tokio::task::spawn_blocking(Self::prepare)
-                .await
-                .map_err(Error::Cancelled)?
-        };
-        PREPARED.get_or_try_init(prepare).await
+        once(&PREPARED, Self::prepare, Error::Cancelled).await
     }
 
     /// The folder of the jars.

@@ -6,6 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::Error;
 use crate::cache::{self, Cache, Recipe};
+use crate::once::once;
 use crate::tools::{self, Go, MissingTool};
 
 /// The release of Kubernetes.
@@ -87,12 +88,7 @@ impl Binaries {
     /// As [`prepare`](Self::prepare).
     pub async fn get() -> Result<&'static Self, Error> {
         static PREPARED: OnceCell<Binaries> = OnceCell::const_new();
-        let prepare = async || {
-            tokio::task::spawn_blocking(Self::prepare)
-                .await
-                .map_err(Error::Cancelled)?
-        };
-        PREPARED.get_or_try_init(prepare).await
+        once(&PREPARED, Self::prepare, Error::Cancelled).await
     }
 
     /// Whether any was built by this very call.

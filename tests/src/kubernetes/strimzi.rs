@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::Error;
 use crate::cache::{Cache, Recipe};
+use crate::once::once;
 use crate::tools::{self, Jdk, Maven};
 
 /// The release of Strimzi.
@@ -98,12 +99,7 @@ impl StrimziCrds {
     /// As [`prepare`](Self::prepare).
     pub async fn get() -> Result<&'static Self, Error> {
         static PREPARED: OnceCell<StrimziCrds> = OnceCell::const_new();
-        let prepare = async || {
-            tokio::task::spawn_blocking(Self::prepare)
-                .await
-                .map_err(Error::Cancelled)?
-        };
-        PREPARED.get_or_try_init(prepare).await
+        once(&PREPARED, Self::prepare, Error::Cancelled).await
     }
 
     /// The definitions. One is too large for a `kubectl apply` that is not server-side.
