@@ -1,7 +1,8 @@
 //! What is shown of the resources: the reports of their instances, summed.
 
+use ordermill_config::StateReport;
 use ordermill_crds::Observed;
-use ordermill_runtime::state::{Phase, StateReport};
+use ordermill_runtime::state::Phase;
 use serde::Serialize;
 
 /// The document that `--output json` ends with.
@@ -40,11 +41,11 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
     let generation = instances.iter().map(|report| report.generation).min()?;
     let telling = instances
         .iter()
-        .find(|report| report.state == Phase::Waiting)
+        .find(|report| report.state == Phase::Waiting.as_str())
         .or_else(|| {
             instances
                 .iter()
-                .find(|report| report.state != Phase::Completed)
+                .find(|report| report.state != Phase::Completed.as_str())
         })
         .unwrap_or(first);
     let lateness = instances
@@ -55,7 +56,7 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
         namespace: first.namespace.clone(),
         name: first.name.clone(),
         generation,
-        state: format!("{:?}", telling.state),
+        state: telling.state.clone(),
         reason: telling.reason.clone(),
         message: telling.message.clone(),
         planned_rate_per_second: instances.iter().map(|it| it.planned_rate_per_second).sum(),

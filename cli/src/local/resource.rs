@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ordermill_config::{
-    Documents, KafkaConnection, Placement, ResourceReference, TelemetrySettings, full_error,
-    process_variables, producer_documents,
+    Documents, KafkaConnection, Placement, ResourceReference, StateReport, TelemetrySettings,
+    full_error, process_variables, producer_documents,
 };
 use ordermill_crds::validate::Manifest;
 use ordermill_crds::values::{Period, TelemetryEndpoint};
 use ordermill_crds::{LogFormat, OrderProducer, Topic};
-use ordermill_runtime::state::{Phase, StateReport};
+use ordermill_runtime::state::Phase;
 use ordermill_runtime::telemetry::TelemetryError;
 use ordermill_runtime::tuning::TuningHandle;
 use ordermill_runtime::{Instance, Workload, WorkloadEnd};

@@ -1,8 +1,9 @@
 //! Both screens and both documents, of resources as an API server gives them.
 
 use jiff::Timestamp;
+use ordermill_config::StateReport;
 
-use super::detail::{self, AskedPod, Facts, PodState};
+use super::detail::{self, AskedPod, Facts};
 use super::testing::resource;
 use super::view::overview;
 use super::{View, document, overview_lines};
@@ -168,7 +169,7 @@ status: {{phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}
     let mut resource = healthy().swap_remove(1);
     // Not every pod has been heard of.
     resource.object.data["status"]["conditions"][1]["status"] = "Unknown".into();
-    let state: PodState = serde_yaml::from_str(
+    let state: StateReport = serde_yaml::from_str(
         "{generation: 3, state: Running, plannedRatePerSecond: 2, latenessSeconds: 0.0012, \
             observed: {events: 6000, ratePerSecond: '1.9'}}",
     )

@@ -9,8 +9,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use ordermill_config::{ADMIN_PORT, SignedTuning, TuningVersion};
-use ordermill_crds::Observed;
+use ordermill_config::{ADMIN_PORT, SignedTuning, StateReport, TuningVersion};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,35 +19,6 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// No answer is longer.
 const LONGEST_ANSWER: usize = 256 * 1024;
-
-/// What a pod tells at `/state`, as far as the operator needs it.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodState {
-    /// Generation of the tuning that it runs with.
-    pub generation: i64,
-    /// Revision of the same.
-    pub revision: u32,
-    /// Why it cannot work, where it cannot.
-    pub reason: Option<String>,
-    /// The same in words.
-    pub message: Option<String>,
-    /// What it counted.
-    pub observed: Observed,
-    /// Names of the keys whose tuning it takes.
-    pub tuning_keys: Vec<String>,
-}
-
-impl PodState {
-    /// The tuning that it runs with.
-    #[must_use]
-    pub const fn version(&self) -> TuningVersion {
-        TuningVersion {
-            generation: self.generation,
-            revision: self.revision,
-        }
-    }
-}
 
 /// Why a pod did not answer as it should.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +81,7 @@ impl PodClient {
     ///
     /// # Errors
     /// When it does not answer, or not with a state.
-    pub async fn state(&self, pod: IpAddr) -> Result<PodState, PodError> {
+    pub async fn state(&self, pod: IpAddr) -> Result<StateReport, PodError> {
         self.request(pod, Method::GET, "/state", Bytes::new()).await
     }
 

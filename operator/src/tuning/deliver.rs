@@ -8,10 +8,12 @@ use std::time::Duration;
 use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use ordermill_config::{NUDGE, SignedTuning, TuningDocument, TuningVersion, full_error};
+use ordermill_config::{
+    NUDGE, SignedTuning, StateReport, TuningDocument, TuningVersion, full_error,
+};
 use tokio::time::Instant;
 
-use super::client::{PodClient, PodError, PodState};
+use super::client::{PodClient, PodError};
 use super::keys::Keys;
 use super::mark;
 use crate::cluster::writer::Writer;
@@ -34,7 +36,7 @@ pub struct PodReport {
     /// Its name.
     pub name: String,
     /// What it told last; `None`: nothing, or too long ago.
-    pub state: Option<PodState>,
+    pub state: Option<StateReport>,
     /// Why it told nothing.
     pub error: Option<String>,
     /// It is not ready and may not listen yet: when it does, it has read the newest tuning.
@@ -45,14 +47,14 @@ impl PodReport {
     /// The tuning that it runs with.
     #[must_use]
     pub fn version(&self) -> Option<TuningVersion> {
-        self.state.as_ref().map(PodState::version)
+        self.state.as_ref().map(StateReport::version)
     }
 }
 
 /// What is remembered of a pod.
 #[derive(Debug, Clone)]
 struct Known {
-    state: PodState,
+    state: StateReport,
     asked: Instant,
 }
 
@@ -180,7 +182,7 @@ impl Delivery {
     }
 
     /// Pushes where the pod is known to run with an older tuning; asks where it is not known.
-    async fn bring(&self, order: &Order<'_>, target: &Target) -> Result<PodState, PodError> {
+    async fn bring(&self, order: &Order<'_>, target: &Target) -> Result<StateReport, PodError> {
         let wanted = order.document.version();
         let known = self.lock().known.get(&target.uid).cloned();
         let mut state = match known {
@@ -229,7 +231,7 @@ impl Delivery {
         pushed
     }
 
-    async fn ask(&self, target: &Target) -> Result<PodState, PodError> {
+    async fn ask(&self, target: &Target) -> Result<StateReport, PodError> {
         let state = self.client.state(target.address).await?;
         self.remember(&target.uid, &state);
         Ok(state)
@@ -249,7 +251,7 @@ impl Delivery {
         writer.nudge(&target.pod, &mark).await
     }
 
-    fn remember(&self, uid: &str, state: &PodState) {
+    fn remember(&self, uid: &str, state: &StateReport) {
         let mut memory = self.lock();
         memory.unreachable.remove(uid);
         let known = Known {

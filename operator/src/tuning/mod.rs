@@ -7,7 +7,7 @@ mod client;
 mod deliver;
 mod keys;
 
-pub use self::client::{PodClient, PodError, PodState};
+pub use self::client::{PodClient, PodError};
 pub use self::deliver::{Delivery, Order, PodReport};
 pub use self::keys::{KeyStore, KeyStoreError, Keys};
 
@@ -74,15 +74,17 @@ pub fn mark(version: TuningVersion) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ordermill_config::StateReport;
+
     use super::*;
 
     fn pod(version: Option<(i64, u32)>) -> PodReport {
         PodReport {
             name: "a".to_owned(),
-            state: version.map(|(generation, revision)| PodState {
+            state: version.map(|(generation, revision)| StateReport {
                 generation,
                 revision,
-                ..PodState::default()
+                ..StateReport::default()
             }),
             error: version.is_none().then(|| "refused".to_owned()),
             is_starting: false,

@@ -3,6 +3,7 @@
 //! Two documents reach a pod. [`WorkloadDocument`] holds what rolls the pods when it changes; [`TuningDocument`] what
 //! they take while they run. Both are pure functions of the spec, so the operator, `ordermill local` and a process
 //! started by hand run the same thing. A [`SignedTuning`] is a tuning that the operator pushes to a running pod.
+//! A [`StateReport`] is what comes back.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod backend;
@@ -17,6 +18,7 @@ mod placement;
 mod pod;
 mod producer;
 mod signed;
+mod state;
 mod tuning;
 mod worker;
 
@@ -53,6 +55,7 @@ pub use producer::{ProducerSettings, producer_documents, producer_topics};
 pub use signed::{
     SignError, SignedTuning, SigningKey, SigningKeyError, VerifyError, VerifyingKey, VerifyingKeys,
 };
+pub use state::StateReport;
 pub use tuning::{BackendTuning, ConsumerTuning, Pacing, ProducerTuning, Tuning, WorkerTuning};
 pub use worker::{TaskSettings, WorkerSettings, worker_documents};
 

@@ -11,14 +11,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 pub use self::push::Pushes;
 use self::push::{BODY_LIMIT, Refusals, push};
-use crate::state::{StateReport, WorkloadState};
+use crate::state::WorkloadState;
 
 /// Why the admin server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -96,17 +95,6 @@ struct Shared {
     span: Span,
 }
 
-/// What `/state` answers.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ShownState {
-    #[serde(flatten)]
-    report: StateReport,
-    /// The names of the keys whose tuning is taken, sorted; absent where none is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tuning_keys: Option<Vec<String>>,
-}
-
 fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
@@ -124,7 +112,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
         return "ok\n".into_response();
     }
     let report = state.report();
-    let reason = report.reason.unwrap_or_else(|| format!("{phase:?}"));
+    let reason = report.reason.unwrap_or_else(|| phase.as_str().to_owned());
     let message = report.message.unwrap_or_default();
     (
         StatusCode::SERVICE_UNAVAILABLE,
@@ -136,11 +124,11 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 async fn report(State(shared): State<Arc<Shared>>) -> Response {
     // The file is read here, and what it says of itself belongs to the workload.
     let keys = shared.span.in_scope(|| shared.pushes.as_ref()?.keys.keys());
-    let shown = ShownState {
-        report: shared.state.report(),
-        tuning_keys: keys.map(|keys| keys.ids().map(str::to_owned).collect()),
-    };
-    Json(shown).into_response()
+    let mut report = shared.state.report();
+    if let Some(keys) = keys {
+        report.tuning_keys = keys.ids().map(str::to_owned).collect();
+    }
+    Json(report).into_response()
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ordermill_config::{ResourceReference, TuningVersion};
+use ordermill_config::{ResourceReference, StateReport, TuningVersion};
 use ordermill_crds::Observed;
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -19,7 +18,7 @@ use crate::telemetry::Counters;
 const RATE_WINDOW: Duration = Duration::from_secs(10);
 
 /// What a workload is doing, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// It has not begun to work.
     Starting,
@@ -38,47 +37,25 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// The name in `/state`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Waiting => "Waiting",
+            Self::Paused => "Paused",
+            Self::Completed => "Completed",
+            Self::Stopping => "Stopping",
+            Self::Stopped => "Stopped",
+        }
+    }
+
     /// Whether a pod in this phase counts as ready.
     #[must_use]
     pub const fn is_ready(self) -> bool {
         matches!(self, Self::Running | Self::Paused | Self::Completed)
     }
-}
-
-/// Everything that `/state` shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StateReport {
-    /// Kind of the resource.
-    pub kind: String,
-    /// Namespace of the resource.
-    pub namespace: String,
-    /// Name of the resource.
-    pub name: String,
-    /// The instance that reports, as in the `ordermill-instance` header.
-    pub instance: String,
-    /// Generation of the tuning that it runs with.
-    pub generation: i64,
-    /// Revision of that tuning within its generation.
-    pub revision: u32,
-    /// What it is doing.
-    pub state: Phase,
-    /// Why it cannot work, where it cannot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The same in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Events per second that the plan asks for now.
-    pub planned_rate_per_second: f64,
-    /// Mean lateness of the last ten seconds' events against the plan, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lateness_seconds: Option<f64>,
-    /// What it counted.
-    pub observed: Observed,
-    /// Injected events by fault.
-    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub faults: std::collections::BTreeMap<&'static str, u64>,
 }
 
 /// A moment of the counters, kept for the rate of the last seconds.
@@ -231,7 +208,7 @@ impl WorkloadState {
         (rate, late)
     }
 
-    /// Everything at once.
+    /// Everything at once, but the keys whose tuning is taken: the admin server knows them.
     #[must_use]
     pub fn report(&self) -> StateReport {
         // Read first: a report that says the work has ended has its final numbers.
@@ -248,7 +225,7 @@ impl WorkloadState {
             instance: self.instance.clone(),
             generation: version.generation,
             revision: version.revision,
-            state,
+            state: state.as_str().to_owned(),
             reason: trouble
                 .as_ref()
                 .map(|trouble| format!("{:?}", trouble.reason)),
@@ -267,7 +244,12 @@ impl WorkloadState {
                 rate_per_second: rate.map(|rate| format!("{rate:.1}")),
                 as_of: Some(Timestamp::now().to_string()),
             },
-            faults: snapshot.injected,
+            faults: snapshot
+                .injected
+                .into_iter()
+                .map(|(fault, count)| (fault.to_owned(), count))
+                .collect(),
+            tuning_keys: Vec::new(),
         }
     }
 }

@@ -9,9 +9,9 @@ use kube::Client;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams};
 use kube::core::GroupVersionKind;
-use ordermill_config::ADMIN_PORT;
+use ordermill_config::{ADMIN_PORT, StateReport};
 
-use super::pods::{AskedPod, PodState};
+use super::pods::AskedPod;
 use super::view::Facts;
 use crate::cluster::{CONCURRENT, Cluster, Resource, is_forbidden, is_missing, words};
 
@@ -72,7 +72,7 @@ async fn state(
     namespace: &str,
     pod: &Pod,
     is_refused: &AtomicBool,
-) -> Result<PodState, String> {
+) -> Result<StateReport, String> {
     let phase = pod
         .status
         .as_ref()
@@ -84,7 +84,7 @@ async fn state(
     let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{ADMIN_PORT}/proxy/state");
     let request = http::Request::get(path).body(Vec::new());
     let request = request.map_err(|error| error.to_string())?;
-    let answer = tokio::time::timeout(POD_TIMEOUT, client.request::<PodState>(request)).await;
+    let answer = tokio::time::timeout(POD_TIMEOUT, client.request::<StateReport>(request)).await;
     match answer {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(error)) if is_forbidden(&error) => {

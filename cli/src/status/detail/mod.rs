@@ -8,7 +8,7 @@ mod view;
 
 pub(crate) use gather::gather;
 #[cfg(test)]
-pub(crate) use pods::{AskedPod, PodState};
+pub(crate) use pods::AskedPod;
 pub(crate) use screen::screen;
 #[cfg(test)]
 pub(crate) use view::Facts;

@@ -3,28 +3,15 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use ordermill_config::NUDGE;
+use ordermill_config::{NUDGE, StateReport};
 use ordermill_crds::{Observed, ResourceStatus};
-use serde::{Deserialize, Serialize};
-
-/// What a pod tells at `/state`, as far as it is shown.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct PodState {
-    pub(crate) generation: i64,
-    pub(crate) state: Option<String>,
-    pub(crate) reason: Option<String>,
-    pub(crate) message: Option<String>,
-    pub(crate) planned_rate_per_second: Option<f64>,
-    pub(crate) lateness_seconds: Option<f64>,
-    pub(crate) observed: Observed,
-}
+use serde::Serialize;
 
 /// A pod, and what it told or why it told nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AskedPod {
     pub(crate) pod: Pod,
-    pub(crate) state: Result<PodState, String>,
+    pub(crate) state: Result<StateReport, String>,
 }
 
 /// Who says which generation a pod runs with.
@@ -101,7 +88,7 @@ fn view(asked: &AskedPod, status: Option<&ResourceStatus>) -> PodView {
         restarts: containers.iter().map(|it| it.restart_count).sum(),
         node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
         created_at: pod.creation_timestamp().map(|time| time.0),
-        state: told.and_then(|it| it.state.clone()),
+        state: told.map(|it| it.state.clone()),
         message: told.and_then(|it| {
             let reason = it.reason.as_deref()?;
             Some(format!(
@@ -109,7 +96,7 @@ fn view(asked: &AskedPod, status: Option<&ResourceStatus>) -> PodView {
                 it.message.as_deref().unwrap_or_default()
             ))
         }),
-        planned_rate_per_second: told.and_then(|it| it.planned_rate_per_second),
+        planned_rate_per_second: told.map(|it| it.planned_rate_per_second),
         lateness_seconds: told.and_then(|it| it.lateness_seconds),
         observed: told.map(|it| it.observed.clone()),
     }
@@ -117,7 +104,7 @@ fn view(asked: &AskedPod, status: Option<&ResourceStatus>) -> PodView {
 
 fn generation(
     pod: &Pod,
-    told: Option<&PodState>,
+    told: Option<&StateReport>,
     status: Option<&ResourceStatus>,
 ) -> Option<(i64, Source)> {
     if let Some(told) = told {
@@ -172,9 +159,9 @@ mod tests {
         AskedPod {
             pod: pod(name, mark),
             state: generation
-                .map(|generation| PodState {
+                .map(|generation| StateReport {
                     generation,
-                    ..PodState::default()
+                    ..StateReport::default()
                 })
                 .ok_or_else(|| "refused".to_owned()),
         }

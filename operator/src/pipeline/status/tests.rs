@@ -1,4 +1,5 @@
 use kube::api::DynamicObject;
+use ordermill_config::StateReport;
 use ordermill_crds::{Observed, OrderProducer};
 use serde_json::{Value, json};
 
@@ -7,7 +8,6 @@ use crate::error::Category;
 use crate::fixtures::{policy, resource, validated};
 use crate::pipeline::dereference::Dereferenced;
 use crate::pipeline::validate::Validated;
-use crate::tuning::PodState;
 
 const SPEC: &str = "{model: WoodOrder, replicas: 2}";
 const BOUNDED: &str = "{model: WoodOrder, replicas: 2, maxEvents: 50}";
@@ -73,9 +73,9 @@ impl Case {
 fn pod(name: &str, generation: i64) -> PodReport {
     PodReport {
         name: name.to_owned(),
-        state: Some(PodState {
+        state: Some(StateReport {
             generation,
-            ..PodState::default()
+            ..StateReport::default()
         }),
         ..PodReport::default()
     }
@@ -224,11 +224,11 @@ fn a_bounded_run_ends_as_completed_or_failed() {
 #[test]
 fn a_pods_trouble_and_a_topics_come_before_counts() {
     let mut case = Case::running(SPEC);
-    case.pods[1].state = Some(PodState {
+    case.pods[1].state = Some(StateReport {
         generation: 3,
         reason: Some("TlsFailed".to_owned()),
         message: Some("expired".to_owned()),
-        ..PodState::default()
+        ..StateReport::default()
     });
     let status = case.status(None);
     assert_eq!(
@@ -297,7 +297,7 @@ fn a_condition_keeps_its_time_until_its_status_changes() {
 fn numbers_are_summed_and_a_rate_without_pods_is_nought() {
     let mut case = Case::running(SPEC);
     for (pod, rate) in case.pods.iter_mut().zip(["1.5", "2"]) {
-        pod.state = Some(PodState {
+        pod.state = Some(StateReport {
             generation: 3,
             observed: Observed {
                 events: Some(10),
@@ -306,7 +306,7 @@ fn numbers_are_summed_and_a_rate_without_pods_is_nought() {
                 since: Some(format!("2026-01-01T00:0{}:00Z", &rate[..1])),
                 ..Observed::default()
             },
-            ..PodState::default()
+            ..StateReport::default()
         });
     }
     let status = case.status(None);

@@ -1,0 +1,59 @@
+//! What a workload tells of itself, at `/state` and to the command line.
+
+use std::collections::BTreeMap;
+
+use ordermill_crds::Observed;
+use serde::{Deserialize, Serialize};
+
+use crate::TuningVersion;
+
+/// Everything that `/state` shows. Who reads it may be older or newer than who wrote it: a field may be absent, and a word
+/// may be one that the reader does not know.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StateReport {
+    /// Kind of the resource.
+    pub kind: String,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// The instance that reports, as in the `ordermill-instance` header.
+    pub instance: String,
+    /// Generation of the tuning that it runs with.
+    pub generation: i64,
+    /// Revision of that tuning within its generation.
+    pub revision: u32,
+    /// What it is doing, in one word.
+    pub state: String,
+    /// Why it cannot work, where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Events per second that the plan asks for now.
+    pub planned_rate_per_second: f64,
+    /// Mean lateness of the last ten seconds' events against the plan, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lateness_seconds: Option<f64>,
+    /// What it counted.
+    pub observed: Observed,
+    /// Injected events by fault.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults: BTreeMap<String, u64>,
+    /// The names of the keys whose tuning is taken, sorted; absent where none is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tuning_keys: Vec<String>,
+}
+
+impl StateReport {
+    /// The tuning that it runs with.
+    #[must_use]
+    pub const fn version(&self) -> TuningVersion {
+        TuningVersion {
+            generation: self.generation,
+            revision: self.revision,
+        }
+    }
+}
