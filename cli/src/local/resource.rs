@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ordermill_config::{
     Documents, KafkaConnection, Placement, ResourceReference, StateReport, TelemetrySettings,
-    full_error, process_variables, producer_documents,
+    TroubleReason, full_error, process_variables, producer_documents,
 };
 use ordermill_crds::validate::Manifest;
 use ordermill_crds::values::{Period, TelemetryEndpoint};
@@ -347,8 +347,9 @@ async fn run(workload: Workload) -> usize {
         Ok(WorkloadEnd::Undelivered(records)) => records,
         Ok(WorkloadEnd::Completed | WorkloadEnd::Stopped) => 0,
         Err(error) => {
-            let reason = ordermill_runtime::kafka::Reason::ConfigurationInvalid;
-            workload.health.report(reason, full_error(&error));
+            workload
+                .health
+                .report(TroubleReason::ConfigurationInvalid, full_error(&error));
             0
         }
     }

@@ -55,7 +55,7 @@ pub use producer::{ProducerSettings, producer_documents, producer_topics};
 pub use signed::{
     SignError, SignedTuning, SigningKey, SigningKeyError, VerifyError, VerifyingKey, VerifyingKeys,
 };
-pub use state::StateReport;
+pub use state::{StateReport, TroubleReason};
 pub use tuning::{BackendTuning, ConsumerTuning, Pacing, ProducerTuning, Tuning, WorkerTuning};
 pub use worker::{TaskSettings, WorkerSettings, worker_documents};
 

@@ -57,3 +57,57 @@ impl StateReport {
         }
     }
 }
+
+/// Why a workload cannot do its work: a closed set, stable for statuses and alerts. A [`StateReport`] tells it by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TroubleReason {
+    /// No broker answers.
+    KafkaUnreachable,
+    /// The brokers refuse user name, password or client certificate.
+    AuthenticationFailed,
+    /// No TLS connection to the brokers comes about.
+    TlsFailed,
+    /// The brokers know the client and do not let it do this.
+    NotAuthorized,
+    /// A topic is missing and the client may not create it.
+    TopicCreationDenied,
+    /// A topic is missing and cannot be created.
+    TopicMissing,
+    /// A topic takes only smaller records than the workload sends: raise its `max.message.bytes`, or send less.
+    RecordTooLarge,
+    /// The Kafka client's own settings or files cannot be used.
+    ConfigurationInvalid,
+    /// Kafka refuses something else.
+    KafkaError,
+}
+
+impl TroubleReason {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::KafkaUnreachable,
+        Self::AuthenticationFailed,
+        Self::TlsFailed,
+        Self::NotAuthorized,
+        Self::TopicCreationDenied,
+        Self::TopicMissing,
+        Self::RecordTooLarge,
+        Self::ConfigurationInvalid,
+        Self::KafkaError,
+    ];
+
+    /// The name in `/state`, conditions and events.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::KafkaUnreachable => "KafkaUnreachable",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::TlsFailed => "TlsFailed",
+            Self::NotAuthorized => "NotAuthorized",
+            Self::TopicCreationDenied => "TopicCreationDenied",
+            Self::TopicMissing => "TopicMissing",
+            Self::RecordTooLarge => "RecordTooLarge",
+            Self::ConfigurationInvalid => "ConfigurationInvalid",
+            Self::KafkaError => "KafkaError",
+        }
+    }
+}

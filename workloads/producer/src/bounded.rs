@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ordermill_config::full_error;
-use ordermill_config::{Bounded, ProducerSettings, ResourceReference};
+use ordermill_config::{Bounded, ProducerSettings, ResourceReference, TroubleReason};
 use ordermill_runtime::kafka::{
-    BatchSize, Reason, TransactionError, TransactionSettings, TransactionalSender,
+    BatchSize, TransactionError, TransactionSettings, TransactionalSender,
 };
 use ordermill_runtime::{Workload, WorkloadEnd};
 use tokio::time::Instant;
@@ -32,10 +32,10 @@ enum SessionError {
 }
 
 impl SessionError {
-    fn reason(&self) -> Reason {
+    fn reason(&self) -> TroubleReason {
         match self {
             Self::Transaction(error) => error.reason(),
-            Self::Progress(_) => Reason::ConfigurationInvalid,
+            Self::Progress(_) => TroubleReason::ConfigurationInvalid,
         }
     }
 }
@@ -65,7 +65,7 @@ pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Par
                 }
                 return end;
             }
-            Err(error) if error.reason() == Reason::RecordTooLarge && batch.shrink() => {}
+            Err(error) if error.reason() == TroubleReason::RecordTooLarge && batch.shrink() => {}
             Err(error) => {
                 if counted != before {
                     backoff = FIRST_BACKOFF;

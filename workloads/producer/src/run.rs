@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ordermill_config::full_error;
-use ordermill_config::{KafkaConnection, ProducerSettings, TuningDocument};
+use ordermill_config::{KafkaConnection, ProducerSettings, TroubleReason, TuningDocument};
 use ordermill_crds::Topic;
 use ordermill_events::Root;
-use ordermill_runtime::kafka::{ConnectionError, Reason, broker_limit, ensure_topics};
+use ordermill_runtime::kafka::{ConnectionError, broker_limit, ensure_topics};
 use ordermill_runtime::state::Phase;
 use ordermill_runtime::tuning::describe_change;
 use ordermill_runtime::{Workload, WorkloadEnd};
@@ -312,7 +312,7 @@ impl Controls {
     pub(crate) async fn trouble(
         &mut self,
         workload: &Workload,
-        reason: Reason,
+        reason: TroubleReason,
         message: String,
         time: Duration,
     ) -> bool {

@@ -228,7 +228,7 @@ impl WorkloadState {
             state: state.as_str().to_owned(),
             reason: trouble
                 .as_ref()
-                .map(|trouble| format!("{:?}", trouble.reason)),
+                .map(|trouble| trouble.reason.as_str().to_owned()),
             message: trouble.map(|trouble| trouble.message),
             planned_rate_per_second: self.counters.planned_rate(),
             lateness_seconds,

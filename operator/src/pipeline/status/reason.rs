@@ -1,5 +1,7 @@
 //! The reasons of `Ready`: a closed set, stable for alerts and scripts.
 
+use ordermill_config::TroubleReason;
+
 use crate::error::Category;
 
 /// Why a resource is ready or not.
@@ -23,24 +25,8 @@ pub enum Reason {
     WorkFailed,
     /// Strimzi cannot make a topic.
     TopicNotReady,
-    /// No broker answers the pods.
-    KafkaUnreachable,
-    /// The brokers refuse what the pods log in with.
-    AuthenticationFailed,
-    /// No TLS connection to the brokers comes about.
-    TlsFailed,
-    /// The brokers do not let the pods do this.
-    NotAuthorized,
-    /// A topic is missing and the pods may not create it.
-    TopicCreationDenied,
-    /// A topic is missing and cannot be created.
-    TopicMissing,
-    /// A topic takes smaller records than the pods send.
-    RecordTooLarge,
-    /// The Kafka client refuses its settings or files.
-    ConfigurationInvalid,
-    /// Kafka refuses something else.
-    KafkaError,
+    /// The pods cannot do their work.
+    Trouble(TroubleReason),
     /// The pods tell a reason that this operator does not know.
     Waiting,
     /// The resource cannot become what it declares.
@@ -61,15 +47,7 @@ impl Reason {
             Self::PodsRefused => "PodsRefused",
             Self::WorkFailed => "WorkFailed",
             Self::TopicNotReady => "TopicNotReady",
-            Self::KafkaUnreachable => "KafkaUnreachable",
-            Self::AuthenticationFailed => "AuthenticationFailed",
-            Self::TlsFailed => "TlsFailed",
-            Self::NotAuthorized => "NotAuthorized",
-            Self::TopicCreationDenied => "TopicCreationDenied",
-            Self::TopicMissing => "TopicMissing",
-            Self::RecordTooLarge => "RecordTooLarge",
-            Self::ConfigurationInvalid => "ConfigurationInvalid",
-            Self::KafkaError => "KafkaError",
+            Self::Trouble(reason) => reason.as_str(),
             Self::Waiting => "Waiting",
             Self::Category(category) => category.as_str(),
         }
@@ -78,21 +56,10 @@ impl Reason {
     /// The reason that a pod tells in `/state`; pods may be newer than the operator.
     #[must_use]
     pub fn of_pod(reason: &str) -> Self {
-        let known = [
-            Self::KafkaUnreachable,
-            Self::AuthenticationFailed,
-            Self::TlsFailed,
-            Self::NotAuthorized,
-            Self::TopicCreationDenied,
-            Self::TopicMissing,
-            Self::RecordTooLarge,
-            Self::ConfigurationInvalid,
-            Self::KafkaError,
-        ];
-        let mut known = known.into_iter();
+        let mut known = TroubleReason::ALL.into_iter();
         known
             .find(|known| known.as_str() == reason)
-            .unwrap_or(Self::Waiting)
+            .map_or(Self::Waiting, Self::Trouble)
     }
 }
 
@@ -109,7 +76,7 @@ mod tests {
         let (ready, _) = ready.split_once("## TuningApplied").unwrap();
         let rows = ready.lines().filter_map(|line| line.strip_prefix("| `"));
         let listed: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
-        let of_pods = [
+        let own = [
             Reason::Running,
             Reason::Paused,
             Reason::ScaledToZero,
@@ -119,23 +86,15 @@ mod tests {
             Reason::PodsRefused,
             Reason::WorkFailed,
             Reason::TopicNotReady,
-            Reason::KafkaUnreachable,
-            Reason::AuthenticationFailed,
-            Reason::TlsFailed,
-            Reason::NotAuthorized,
-            Reason::TopicCreationDenied,
-            Reason::TopicMissing,
-            Reason::RecordTooLarge,
-            Reason::ConfigurationInvalid,
-            Reason::KafkaError,
             Reason::Waiting,
         ];
         // Nobody writes a status for these.
         let silent = [Category::NotLeading, Category::NamespaceTerminating];
         let categories = Category::ALL.into_iter();
         let categories = categories.filter(|it| !silent.contains(it));
-        let known: BTreeSet<&str> = of_pods
+        let known: BTreeSet<&str> = own
             .into_iter()
+            .chain(TroubleReason::ALL.map(Reason::Trouble))
             .chain(categories.map(Reason::Category))
             .map(Reason::as_str)
             .collect();

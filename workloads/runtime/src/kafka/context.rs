@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ordermill_config::TroubleReason;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,7 +12,7 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::statistics::Statistics;
 use tokio::sync::Notify;
 
-use super::{Health, Reason};
+use super::{Health, reason_of, reason_of_text};
 
 /// Where a record ended up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +101,9 @@ impl<S: DeliverySink> Context<S> {
             Some(RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight)
         );
         let told = || format!("{}: {error}", message.topic());
-        match Reason::of(error) {
+        match reason_of(error) {
             // A smaller batch may do: the sender knows.
-            Reason::RecordTooLarge => *lock(&self.too_large) = Some(told()),
+            TroubleReason::RecordTooLarge => *lock(&self.too_large) = Some(told()),
             reason if !purged => self.health.report(reason, told()),
             _ => {}
         }
@@ -118,7 +119,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Health of any client by its errors and statistics.
 pub(super) fn note_error(health: &Health, error: &KafkaError, reason: &str) {
-    health.report(Reason::of_text(error, reason), format!("{error}: {reason}"));
+    health.report(reason_of_text(error, reason), format!("{error}: {reason}"));
 }
 
 /// A broker that is up ends a trouble of the connection.

@@ -2,97 +2,74 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use ordermill_config::TroubleReason;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use serde::Serialize;
 
-/// Why a workload cannot do its work with Kafka: a closed set, stable for status and alerts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub enum Reason {
-    /// No broker answers.
-    KafkaUnreachable,
-    /// The brokers refuse user name, password or client certificate.
-    AuthenticationFailed,
-    /// No TLS connection comes about.
-    TlsFailed,
-    /// The brokers know the client and do not let it do this.
-    NotAuthorized,
-    /// A topic is missing and the client may not create it.
-    TopicCreationDenied,
-    /// A topic is missing and cannot be created.
-    TopicMissing,
-    /// A topic takes only smaller records than the workload sends: raise its `max.message.bytes`, or send less.
-    RecordTooLarge,
-    /// The client's own settings or files cannot be used.
-    ConfigurationInvalid,
-    /// Kafka refuses something else.
-    KafkaError,
+/// The reason that an error of the client stands for.
+#[must_use]
+pub fn reason_of(error: &KafkaError) -> TroubleReason {
+    match error.rdkafka_error_code() {
+        Some(code) => reason_of_code(code),
+        None => TroubleReason::KafkaError,
+    }
 }
 
-impl Reason {
-    /// The reason that an error of the client stands for.
-    #[must_use]
-    pub fn of(error: &KafkaError) -> Self {
-        match error.rdkafka_error_code() {
-            Some(code) => Self::of_code(code),
-            None => Self::KafkaError,
-        }
+/// The reason that an error stands for together with librdkafka's text: with TLS 1.3 a broker refuses a client's
+/// certificate only after the handshake, which librdkafka then calls a transport failure.
+#[must_use]
+pub fn reason_of_text(error: &KafkaError, text: &str) -> TroubleReason {
+    let reason = reason_of(error);
+    if reason != TroubleReason::KafkaUnreachable || !text.contains("SSL") {
+        return reason;
     }
+    if text.contains("alert") && text.contains("certificate") {
+        TroubleReason::AuthenticationFailed
+    } else {
+        TroubleReason::TlsFailed
+    }
+}
 
-    /// The reason that an error stands for together with librdkafka's text: with TLS 1.3 a broker refuses a client's
-    /// certificate only after the handshake, which librdkafka then calls a transport failure.
-    #[must_use]
-    pub fn of_text(error: &KafkaError, text: &str) -> Self {
-        let reason = Self::of(error);
-        if reason != Self::KafkaUnreachable || !text.contains("SSL") {
-            return reason;
+const fn reason_of_code(code: RDKafkaErrorCode) -> TroubleReason {
+    use RDKafkaErrorCode as Code;
+    match code {
+        Code::AllBrokersDown
+        | Code::BrokerTransportFailure
+        | Code::BrokerNotAvailable
+        | Code::NetworkException
+        | Code::OperationTimedOut
+        | Code::RequestTimedOut
+        | Code::Resolve => TroubleReason::KafkaUnreachable,
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            TroubleReason::AuthenticationFailed
         }
-        if text.contains("alert") && text.contains("certificate") {
-            Self::AuthenticationFailed
-        } else {
-            Self::TlsFailed
+        Code::SSL => TroubleReason::TlsFailed,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => TroubleReason::NotAuthorized,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
+            TroubleReason::TopicMissing
         }
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => TroubleReason::RecordTooLarge,
+        _ => TroubleReason::KafkaError,
     }
+}
 
-    const fn of_code(code: RDKafkaErrorCode) -> Self {
-        use RDKafkaErrorCode as Code;
-        match code {
-            Code::AllBrokersDown
-            | Code::BrokerTransportFailure
-            | Code::BrokerNotAvailable
-            | Code::NetworkException
-            | Code::OperationTimedOut
-            | Code::RequestTimedOut
-            | Code::Resolve => Self::KafkaUnreachable,
-            Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedSASLMechanism => Self::AuthenticationFailed,
-            Code::SSL => Self::TlsFailed,
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::TransactionalIdAuthorizationFailed => Self::NotAuthorized,
-            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
-                Self::TopicMissing
-            }
-            Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Self::RecordTooLarge,
-            _ => Self::KafkaError,
-        }
-    }
-
-    /// Whether a connection that comes about again ends this trouble by itself.
-    const fn ends_with_a_connection(self) -> bool {
-        matches!(
-            self,
-            Self::KafkaUnreachable | Self::AuthenticationFailed | Self::TlsFailed
-        )
-    }
+/// Whether a connection that comes about again ends this trouble by itself.
+const fn ends_with_a_connection(reason: TroubleReason) -> bool {
+    matches!(
+        reason,
+        TroubleReason::KafkaUnreachable
+            | TroubleReason::AuthenticationFailed
+            | TroubleReason::TlsFailed
+    )
 }
 
 /// What is wrong, for a person and for a machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// The reason.
-    pub reason: Reason,
+    pub reason: TroubleReason,
     /// What happened, in words.
     pub message: String,
 }
@@ -111,13 +88,13 @@ impl Health {
     }
 
     /// Says that something is wrong.
-    pub fn report(&self, reason: Reason, message: impl Into<String>) {
+    pub fn report(&self, reason: TroubleReason, message: impl Into<String>) {
         let message = message.into();
         let mut trouble = self.lock();
         // That all brokers are down follows from a more telling reason, and must not hide it.
         let told = trouble.as_ref().map(|told| told.reason);
-        let follows = reason == Reason::KafkaUnreachable
-            && told.is_some_and(|told| told != Reason::KafkaUnreachable);
+        let follows = reason == TroubleReason::KafkaUnreachable
+            && told.is_some_and(|told| told != TroubleReason::KafkaUnreachable);
         if told == Some(reason) || follows {
             return;
         }
@@ -127,7 +104,7 @@ impl Health {
 
     /// Says that a broker is connected.
     pub fn connected(&self) {
-        self.clear(Reason::ends_with_a_connection);
+        self.clear(ends_with_a_connection);
     }
 
     /// Says that work succeeds.
@@ -135,7 +112,7 @@ impl Health {
         self.clear(|_| true);
     }
 
-    fn clear(&self, ends: impl Fn(Reason) -> bool) {
+    fn clear(&self, ends: impl Fn(TroubleReason) -> bool) {
         let mut trouble = self.lock();
         if let Some(told) = trouble.take_if(|told| ends(told.reason)) {
             tracing::info!(reason = ?told.reason, "Kafka works again");
@@ -154,8 +131,8 @@ mod tests {
     #[test]
     fn a_telling_reason_is_not_hidden_by_its_consequence() {
         let health = Health::default();
-        health.report(Reason::AuthenticationFailed, "wrong password");
-        health.report(Reason::KafkaUnreachable, "all brokers down");
+        health.report(TroubleReason::AuthenticationFailed, "wrong password");
+        health.report(TroubleReason::KafkaUnreachable, "all brokers down");
         assert_eq!(health.trouble().unwrap().message, "wrong password");
         health.connected();
         assert_eq!(health.trouble(), None);
@@ -166,17 +143,20 @@ mod tests {
         let error = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
         let refused = "SSL routines::tlsv13 alert certificate required: SSL alert number 116";
         assert_eq!(
-            Reason::of_text(&error, refused),
-            Reason::AuthenticationFailed
+            reason_of_text(&error, refused),
+            TroubleReason::AuthenticationFailed
         );
         let away = "Connect to ipv4#127.0.0.1:9092 failed: Connection refused";
-        assert_eq!(Reason::of_text(&error, away), Reason::KafkaUnreachable);
+        assert_eq!(
+            reason_of_text(&error, away),
+            TroubleReason::KafkaUnreachable
+        );
     }
 
     #[test]
     fn a_connection_does_not_end_missing_rights() {
         let health = Health::default();
-        health.report(Reason::NotAuthorized, "no write access to orders");
+        health.report(TroubleReason::NotAuthorized, "no write access to orders");
         health.connected();
         assert!(health.trouble().is_some());
         health.working();

@@ -14,7 +14,7 @@ mod transaction;
 pub use batch::BatchSize;
 pub use client::ConnectionError;
 pub use context::{Delivered, DeliverySink};
-pub use health::{Health, Reason, Trouble};
+pub use health::{Health, Trouble, reason_of, reason_of_text};
 pub use oversized::OversizedSender;
 pub use record::Record;
 pub use sender::{Sender, SenderSettings};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ordermill_config::KafkaConnection;
+use ordermill_config::{KafkaConnection, TroubleReason};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer, PurgeConfig, ThreadedProducer};
@@ -16,7 +16,7 @@ use super::batch::BatchSize;
 use super::client::client_config;
 use super::context::{Context, DeliverySink, Returned};
 use super::credentials::CredentialWatch;
-use super::{ConnectionError, Health, Reason, Record};
+use super::{ConnectionError, Health, Record, reason_of};
 use ordermill_config::full_error;
 
 /// How long an old client may take to get rid of its queue before the rest moves to the new one.
@@ -170,7 +170,7 @@ impl<S: DeliverySink> Sender<S> {
             }
             Err((error, record)) => {
                 if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    self.health.report(Reason::of(&error), error.to_string());
+                    self.health.report(reason_of(&error), error.to_string());
                     context.fatal.fetch_or(is_fatal(&error), Ordering::AcqRel);
                     self.again_at = Some(Instant::now() + self.next_backoff());
                 }
@@ -272,7 +272,7 @@ impl<S: DeliverySink> Sender<S> {
             self.backoff = FIRST_BACKOFF;
             self.replace();
         } else {
-            self.health.report(Reason::RecordTooLarge, refusal);
+            self.health.report(TroubleReason::RecordTooLarge, refusal);
             self.send_again();
         }
     }
@@ -304,7 +304,8 @@ impl<S: DeliverySink> Sender<S> {
             }
             Err(error) => {
                 let message = full_error(&error);
-                self.health.report(Reason::ConfigurationInvalid, message);
+                self.health
+                    .report(TroubleReason::ConfigurationInvalid, message);
                 self.again_at = Some(Instant::now() + self.next_backoff());
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordermill_config::KafkaConnection;
+use ordermill_config::{KafkaConnection, TroubleReason};
 use ordermill_crds::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,7 +11,7 @@ use rdkafka::producer::{Producer, ThreadedProducer};
 
 use super::client::client_config;
 use super::context::QuietContext;
-use super::{ConnectionError, Health, Reason};
+use super::{ConnectionError, Health, reason_of};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Asks the broker for its own default of partitions or replicas (KIP-464).
@@ -77,14 +77,14 @@ pub enum TopicError {
 impl TopicError {
     /// The reason to show.
     #[must_use]
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> TroubleReason {
         match self {
-            Self::Connection(_) => Reason::ConfigurationInvalid,
-            Self::Metadata { source, .. } | Self::Request { source, .. } => Reason::of(source),
-            Self::Hidden { .. } => Reason::NotAuthorized,
-            Self::Denied { .. } => Reason::TopicCreationDenied,
-            Self::Missing { .. } | Self::Refused { .. } => Reason::TopicMissing,
-            Self::Stopped(_) => Reason::KafkaError,
+            Self::Connection(_) => TroubleReason::ConfigurationInvalid,
+            Self::Metadata { source, .. } | Self::Request { source, .. } => reason_of(source),
+            Self::Hidden { .. } => TroubleReason::NotAuthorized,
+            Self::Denied { .. } => TroubleReason::TopicCreationDenied,
+            Self::Missing { .. } | Self::Refused { .. } => TroubleReason::TopicMissing,
+            Self::Stopped(_) => TroubleReason::KafkaError,
         }
     }
 }

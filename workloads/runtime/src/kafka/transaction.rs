@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ordermill_config::KafkaConnection;
+use ordermill_config::{KafkaConnection, TroubleReason};
 use ordermill_crds::values::TopicName;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::batch::BatchSize;
 use super::client::client_config;
 use super::context::{QuietContext, note_error, note_log, note_statistics};
-use super::{ConnectionError, Health, Reason, Record};
+use super::{ConnectionError, Health, Record, reason_of};
 
 /// Bound of one blocking call; each is repeated or ends the session.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ pub struct TransactionSettings {
     pub transactional_id: String,
     /// The consumer group whose committed offset is the progress; nobody else uses it.
     pub progress_group: String,
-    /// How much goes to a broker at once; shrink it when [`Reason::RecordTooLarge`] ends a session.
+    /// How much goes to a broker at once; shrink it when [`TroubleReason::RecordTooLarge`] ends a session.
     pub batch: BatchSize,
     /// A topic that the work sends to: the progress is an offset of its partition 0.
     pub progress_topic: TopicName,
@@ -78,7 +78,7 @@ pub enum TransactionError {
     #[error("a record of the transaction failed: {message}")]
     Record {
         /// The reason to show.
-        reason: Reason,
+        reason: TroubleReason,
         /// What the client said.
         message: String,
     },
@@ -90,12 +90,12 @@ pub enum TransactionError {
 impl TransactionError {
     /// The reason to show.
     #[must_use]
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> TroubleReason {
         match self {
-            Self::Connection(_) => Reason::ConfigurationInvalid,
-            Self::Kafka { source, .. } => Reason::of(source),
+            Self::Connection(_) => TroubleReason::ConfigurationInvalid,
+            Self::Kafka { source, .. } => reason_of(source),
             Self::Record { reason, .. } => *reason,
-            Self::Stopped(_) => Reason::KafkaError,
+            Self::Stopped(_) => TroubleReason::KafkaError,
         }
     }
 
@@ -107,7 +107,7 @@ impl TransactionError {
 struct Context {
     quiet: QuietContext,
     /// The first failure of a record in the open transaction.
-    failure: Mutex<Option<(Reason, String)>>,
+    failure: Mutex<Option<(TroubleReason, String)>>,
     failed: tokio::sync::Notify,
     full: AtomicBool,
     room: tokio::sync::Notify,
@@ -139,7 +139,7 @@ impl ProducerContext for Context {
             && !is_consequence(error)
         {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-            failure.get_or_insert_with(|| (Reason::of(error), error.to_string()));
+            failure.get_or_insert_with(|| (reason_of(error), error.to_string()));
             self.failed.notify_one();
         }
         if self.full.swap(false, Ordering::AcqRel) {
