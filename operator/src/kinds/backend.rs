@@ -1,7 +1,7 @@
 //! Backend.
 
 use ordermill_config::{Documents, Needs as _, Placement, backend_documents, backend_port};
-use ordermill_crds::{Backend, BackendApp, CommonSpec, ResourceStatus};
+use ordermill_crds::{Backend, BackendApp, CommonSpec};
 
 use super::{Disk, Kind, Needs, Port};
 
@@ -10,10 +10,6 @@ impl Kind for Backend {
 
     fn common(&self) -> &CommonSpec {
         &self.spec.common
-    }
-
-    fn status(&self) -> Option<&ResourceStatus> {
-        self.status.as_ref()
     }
 
     fn needs(&self) -> Needs {

@@ -10,6 +10,7 @@ use std::fmt::Debug;
 
 use kube::Resource;
 use kube::core::NamespaceResourceScope;
+use kube::core::object::HasStatus;
 use ordermill_config::{BackendRole, Documents, KafkaUse, Placement};
 use ordermill_crds::values::BackendReference;
 use ordermill_crds::{CommonSpec, Connection, ResourceStatus, Storage, Topic};
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 /// A kind of resource that becomes a workload.
 pub trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasStatus<Status = ResourceStatus>
     + Clone
     + Debug
     + DeserializeOwned
@@ -32,9 +34,6 @@ pub trait Kind:
 
     /// What all kinds have.
     fn common(&self) -> &CommonSpec;
-
-    /// What the operator wrote last.
-    fn status(&self) -> Option<&ResourceStatus>;
 
     /// What the workload needs around it.
     fn needs(&self) -> Needs;

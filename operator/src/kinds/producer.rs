@@ -3,7 +3,7 @@
 use ordermill_config::{
     Documents, Needs as _, Placement, producer_documents, producer_topics, required_backends,
 };
-use ordermill_crds::{CommonSpec, OrderProducer, ResourceStatus};
+use ordermill_crds::{CommonSpec, OrderProducer};
 
 use super::{Kind, Needs};
 
@@ -12,10 +12,6 @@ impl Kind for OrderProducer {
 
     fn common(&self) -> &CommonSpec {
         &self.spec.common
-    }
-
-    fn status(&self) -> Option<&ResourceStatus> {
-        self.status.as_ref()
     }
 
     fn needs(&self) -> Needs {

@@ -1,7 +1,7 @@
 //! Worker.
 
 use ordermill_config::{Documents, Needs as _, Placement, required_backends, worker_documents};
-use ordermill_crds::{CommonSpec, ResourceStatus, Worker};
+use ordermill_crds::{CommonSpec, Worker};
 
 use super::{Kind, Needs};
 
@@ -10,10 +10,6 @@ impl Kind for Worker {
 
     fn common(&self) -> &CommonSpec {
         &self.spec.common
-    }
-
-    fn status(&self) -> Option<&ResourceStatus> {
-        self.status.as_ref()
     }
 
     fn needs(&self) -> Needs {

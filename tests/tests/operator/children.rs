@@ -144,12 +144,9 @@ async fn a_backend_is_found_by_name_and_waited_for() -> TestResult {
         .create::<Worker>("manager", "{task: OrderManagement}")
         .await?;
     let status = stage
-        .status_of::<Worker>(
-            "manager",
-            "a missing backend",
-            |it| it.status,
-            |status| has(status, "Ready", "False", "BackendNotFound"),
-        )
+        .status_of::<Worker>("manager", "a missing backend", |status| {
+            has(status, "Ready", "False", "BackendNotFound")
+        })
         .await;
     assert!(super::stage::message(&status, "Ready").contains("there is no Backend order"));
     stage.create::<Backend>("order", "{app: Order}").await?;
@@ -157,12 +154,7 @@ async fn a_backend_is_found_by_name_and_waited_for() -> TestResult {
         .create::<Backend>("stock", "{app: Stock, port: 6001}")
         .await?;
     stage
-        .status_of::<Worker>(
-            "manager",
-            "pods",
-            |it| it.status,
-            |status| status.ready_replicas == Some(1),
-        )
+        .status_of::<Worker>("manager", "pods", |status| status.ready_replicas == Some(1))
         .await;
     let config_map = stage.api::<ConfigMap>().get("manager-worker").await?;
     let document = &config_map.data.unwrap()["workload.json"];
@@ -176,12 +168,9 @@ async fn a_backend_is_found_by_name_and_waited_for() -> TestResult {
     let service = stage.api::<Service>().get("stock-backend").await?;
     assert_eq!(service.spec.unwrap().ports.unwrap()[0].port, 6001);
     let status = stage
-        .status_of::<Backend>(
-            "stock",
-            "ready",
-            |it| it.status,
-            |status| has(status, "Ready", "True", "Running"),
-        )
+        .status_of::<Backend>("stock", "ready", |status| {
+            has(status, "Ready", "True", "Running")
+        })
         .await;
     // Nobody is to lose orders without having been told.
     assert!(super::stage::message(&status, "Ready").contains("its data ends with its pod"));

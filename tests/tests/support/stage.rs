@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Resource;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
+use kube::core::object::HasStatus;
 use ordermill_crds::{OrderProducer, ResourceStatus};
 use ordermill_tests::TestResult;
 use ordermill_tests::kubernetes::{Cluster, Namespace};
@@ -102,8 +103,7 @@ impl Stage {
         what: &str,
         wanted: impl Fn(&ResourceStatus) -> bool,
     ) -> ResourceStatus {
-        self.status_of::<OrderProducer>(name, what, |producer| producer.status, wanted)
-            .await
+        self.status_of::<OrderProducer>(name, what, wanted).await
     }
 
     /// Waits until the status of any kind is as `wanted`; returns it.
@@ -111,11 +111,11 @@ impl Stage {
         &self,
         name: &str,
         what: &str,
-        status: impl Fn(K) -> Option<ResourceStatus>,
         wanted: impl Fn(&ResourceStatus) -> bool,
     ) -> ResourceStatus
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + HasStatus<Status = ResourceStatus>
             + Clone
             + DeserializeOwned
             + Debug,
@@ -124,11 +124,11 @@ impl Stage {
         let what = format!("{name}: {what}");
         eventually_ok(SOON, &what, async || {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
-            let status = status(object).ok_or("no status")?;
-            if wanted(&status) {
-                Ok(status)
+            let status = object.status().ok_or("no status")?;
+            if wanted(status) {
+                Ok(status.clone())
             } else {
-                Err(serde_json::to_string(&status).unwrap_or_default())
+                Err(serde_json::to_string(status).unwrap_or_default())
             }
         })
         .await
