@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use ordermill_crds::{Backend, OrderProducer, StreamConsumer, Worker};
 use ordermill_tests::TestResult;
-use ordermill_tests::kubernetes::{AuditEvent, Cluster, Identity, Namespace, Node};
+use ordermill_tests::kubernetes::{AuditEvent, Cluster, Identity, Namespace};
 use ordermill_tests::process::Program;
 use ordermill_tests::wait::eventually_ok;
 
@@ -126,10 +126,7 @@ async fn scene(values: impl Fn(&str) -> Vec<String>) -> TestResult<Scene> {
 async fn live(scene: &mut Scene) -> TestResult {
     let stage = &mut scene.stage;
     std::mem::swap(&mut stage.namespace, &mut scene.shop);
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     strimzi(stage).await?;
     let plain = "kafka: {bootstrapServers: 'kafka:9092'}";
     let spec =

@@ -17,10 +17,7 @@ const PRODUCER: &str = "{model: WoodOrder, replicas: 2, kafka: {bootstrapServers
 
 async fn stage(prefix: &str) -> TestResult<(Stage, Node)> {
     let stage = Stage::set(prefix).await?;
-    let node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let node = stage.idle_node().await?;
     Ok((stage, node))
 }
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
 use ordermill_crds::OrderProducer;
 use ordermill_tests::TestResult;
-use ordermill_tests::kubernetes::{Cluster, Namespace, Node};
+use ordermill_tests::kubernetes::{Cluster, Namespace};
 use ordermill_tests::wait::eventually_ok;
 
 use super::stage::{SOON, Stage, operator};
@@ -32,10 +32,7 @@ async fn some_holder(namespace: &Namespace) -> String {
 #[tokio::test]
 async fn the_second_acts_within_fifteen_seconds_of_the_firsts_death() -> TestResult {
     let mut stage = Stage::set("takeover").await?;
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     let first = some_holder(&stage.namespace).await;
     let mut second = operator(&stage.cluster, &stage.namespace).await?.start()?;
     second.wait_for_line(SOON, "another operator leads").await?;

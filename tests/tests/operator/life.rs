@@ -154,10 +154,7 @@ async fn a_broker_that_is_away_is_told_with_its_reason() -> TestResult {
 #[tokio::test]
 async fn a_users_mistake_stalls_with_what_to_do_until_it_is_mended() -> TestResult {
     let stage = Stage::set("mistake").await?;
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     stage
         .create::<OrderProducer>("wood", "{model: WoodOrder}")
         .await?;

@@ -141,10 +141,7 @@ async fn a_namespace_that_is_deleted_is_not_fought() -> TestResult {
         namespace,
         operator,
     };
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     let spec = "{model: WoodOrder, kafka: {bootstrapServers: 'kafka:9092'}}";
     stage.create::<OrderProducer>("wood", spec).await?;
     stage

@@ -5,7 +5,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use ordermill_crds::{OrderProducer, definitions};
 use ordermill_tests::TestResult;
-use ordermill_tests::kubernetes::{Cluster, Node};
+use ordermill_tests::kubernetes::Cluster;
 use ordermill_tests::wait::eventually_ok;
 use serde_json::json;
 
@@ -58,10 +58,7 @@ async fn one_from_before_todays_rules_is_told_so_and_the_others_go_on() -> TestR
         namespace,
         operator,
     };
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     let spec = "{model: WoodOrder, kafka: {bootstrapServers: 'kafka:9092'}}";
     stage.create::<OrderProducer>("good", spec).await?;
     stage
@@ -100,10 +97,7 @@ async fn every_example_becomes_its_pods() -> TestResult {
         launch.args(["--bootstrap-servers", "kafka:9092"])
     })
     .await?;
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
     let apply = [
         "--namespace",

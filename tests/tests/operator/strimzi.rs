@@ -53,10 +53,7 @@ async fn stage(prefix: &str) -> TestResult<(Stage, Node)> {
     let cluster: Arc<Cluster> = Cluster::shared().await?;
     cluster.install_strimzi_crds().await?;
     let stage = Stage::set(prefix).await?;
-    let node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let node = stage.idle_node().await?;
     Ok((stage, node))
 }
 

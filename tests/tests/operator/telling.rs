@@ -3,7 +3,7 @@
 use kube::api::DeleteParams;
 use ordermill_crds::OrderProducer;
 use ordermill_tests::collector::Collector;
-use ordermill_tests::kubernetes::{Cluster, Node};
+use ordermill_tests::kubernetes::Cluster;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, http};
 
@@ -13,10 +13,7 @@ use super::stage::{SOON, Stage, admin_address, operator};
 async fn its_admin_port_tells_health_and_counts() -> TestResult {
     let mut stage = Stage::set("telling").await?;
     let address = stage.admin_address().await?;
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     let get = async |path: &str| http::get(&format!("http://{address}{path}")).await;
     assert!(get("/livez").await?.is_success());
     eventually_ok(SOON, "ready", async || match get("/readyz").await {

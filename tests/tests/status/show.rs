@@ -138,10 +138,7 @@ async fn a_running_producer_is_shown_on_one_line_and_in_full() -> TestResult {
 #[tokio::test]
 async fn trouble_ends_with_1_and_is_told_in_words() -> TestResult {
     let stage = Stage::set("trouble").await?;
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     stage
         .create::<OrderProducer>("wood", "{model: WoodOrder}")
         .await?;
@@ -173,10 +170,7 @@ async fn trouble_ends_with_1_and_is_told_in_words() -> TestResult {
 #[tokio::test]
 async fn a_watch_shows_each_change_until_it_is_ended() -> TestResult {
     let stage = Stage::set("watch").await?;
-    let _node = Node::builder()
-        .without_processes()
-        .start(&stage.cluster, stage.namespace.name())
-        .await?;
+    let _node = stage.idle_node().await?;
     let (kubeconfig, namespace) = (stage.cluster.kubeconfig(), stage.namespace.name());
     let arguments = ["status", "--watch", "-o", "json", "-n", namespace];
     let mut all = command(&kubeconfig, &arguments).await?.start()?;

@@ -10,7 +10,7 @@ use kube::core::NamespaceResourceScope;
 use kube::core::object::HasStatus;
 use ordermill_crds::{OrderProducer, ResourceStatus};
 use ordermill_tests::TestResult;
-use ordermill_tests::kubernetes::{Cluster, Namespace};
+use ordermill_tests::kubernetes::{Cluster, Namespace, Node};
 use ordermill_tests::process::{Launch, Process, Program};
 use ordermill_tests::wait::eventually_ok;
 use serde::Serialize;
@@ -51,6 +51,13 @@ impl Stage {
             namespace,
             operator,
         })
+    }
+
+    /// A node for its pods, which become ready with no process behind them.
+    pub async fn idle_node(&self) -> TestResult<Node> {
+        let builder = Node::builder().without_processes();
+        let node = builder.start(&self.cluster, self.namespace.name()).await?;
+        Ok(node)
     }
 
     /// Where the operator tells of itself.
