@@ -24,6 +24,8 @@ use serde_json::json;
 const EDITS: usize = 100;
 const MANY: usize = 500;
 const DEADLINE: Duration = Duration::from_mins(3);
+/// The operator looks at each resource again within eleven seconds: in this time it has looked at all.
+const LOOK: Duration = Duration::from_secs(12);
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -134,11 +136,12 @@ impl Figures {
     async fn settle(&self) -> Result<usize, Failure> {
         loop {
             let before = (self.requests_since(0)?.len(), self.reconciles().await?);
-            tokio::time::sleep(Duration::from_secs(12)).await;
+            // That nothing happens can only be seen by waiting.
+            tokio::time::sleep(LOOK).await;
             let after = (self.requests_since(0)?.len(), self.reconciles().await?);
             if after.0 == before.0 {
                 println!(
-                    "no-op: {} reconciles in 12 s sent no request",
+                    "no-op: {} reconciles in {LOOK:?} sent no request",
                     after.1 - before.1
                 );
                 return Ok(after.0);
