@@ -23,7 +23,9 @@ use crate::kinds::Kind;
 use crate::metrics::Metrics;
 use crate::pipeline::build::build;
 use crate::pipeline::dereference::dereference;
-use crate::pipeline::status::{Situation, WorkloadStatus, status, worth_writing};
+use crate::pipeline::status::{
+    Situation, WorkloadStatus, status, undecodable_status, worth_writing,
+};
 use crate::pipeline::validate::{Identity, Validated, Work, validate};
 use crate::policy::Policy;
 use crate::queue::Queue;
@@ -258,19 +260,8 @@ async fn undecodable<K: Kind>(
         "it was stored in a form that this operator cannot read: {}; apply it anew",
         invalid.error
     );
-    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::now());
     let generation = invalid.metadata.generation;
-    let condition = |kind: &str, status: &str| {
-        serde_json::json!({
-            "type": kind, "status": status, "reason": Category::Undecodable.as_str(), "message": message,
-            "lastTransitionTime": now, "observedGeneration": generation,
-        })
-    };
-    let status = serde_json::json!({
-        "observedGeneration": generation,
-        "phase": "Failed",
-        "conditions": [condition("Ready", "False"), condition("Stalled", "True")],
-    });
+    let status = undecodable_status(generation, &message, Timestamp::now());
     context
         .writer
         .write_status::<K>(&invalid.metadata, &status)

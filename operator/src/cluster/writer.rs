@@ -12,7 +12,7 @@ use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, Recorder, Reporter};
 use kube::{Client, ResourceExt as _};
 use ordermill_config::NUDGE;
-use serde::Serialize;
+use ordermill_crds::ResourceStatus;
 use serde_json::json;
 
 use super::ApiError;
@@ -145,7 +145,7 @@ impl Writer {
     pub async fn write_status<K: Kind>(
         &self,
         metadata: &ObjectMeta,
-        status: &impl Serialize,
+        status: &ResourceStatus,
     ) -> Result<(), ReconcileError> {
         let kind = K::kind(&());
         let namespace = metadata.namespace.as_deref().unwrap_or_default();

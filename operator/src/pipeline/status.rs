@@ -14,7 +14,7 @@ pub use self::observed::worth_writing;
 pub use self::reason::Reason;
 pub use self::workload::WorkloadStatus;
 use super::validate::{Identity, Validated};
-use crate::error::ReconcileError;
+use crate::error::{Category, ReconcileError};
 use crate::labels::selector_text;
 use crate::strimzi::Readiness;
 use crate::tuning::{PodReport, Tuned};
@@ -93,19 +93,12 @@ pub fn status(situation: &Situation<'_>, now: Timestamp) -> ResourceStatus {
     }
     let identity = situation.identity;
     let mut conditions = Conditions {
-        generation: identity.generation,
+        generation: Some(identity.generation),
         previous: situation.previous,
         now,
         list: Vec::new(),
     };
-    let (reason, message) = (verdict.reason.as_str(), verdict.message.as_str());
-    conditions.add("Ready", verdict.ready, reason, message);
-    if verdict.reconciling {
-        conditions.add("Reconciling", "True", reason, message);
-    }
-    if verdict.stalled {
-        conditions.add("Stalled", "True", reason, message);
-    }
+    conditions.tell(&verdict);
     let tuned = situation
         .validated
         .map(|validated| crate::tuning::tuned(&validated.documents.tuning, situation.pods));
@@ -128,6 +121,29 @@ pub fn status(situation: &Situation<'_>, now: Timestamp) -> ResourceStatus {
             _ => previous.and_then(|it| it.tuned_generation),
         },
         observed: observed::observed(situation, now),
+    }
+}
+
+/// The status of a resource that cannot be read, whose status cannot be read either.
+#[must_use]
+pub fn undecodable_status(
+    generation: Option<i64>,
+    message: &str,
+    now: Timestamp,
+) -> ResourceStatus {
+    let verdict = Verdict::stalled(Reason::Category(Category::Undecodable), message);
+    let mut conditions = Conditions {
+        generation,
+        previous: None,
+        now,
+        list: Vec::new(),
+    };
+    conditions.tell(&verdict);
+    ResourceStatus {
+        observed_generation: generation,
+        phase: Some(phase(&verdict).to_owned()),
+        conditions: conditions.list,
+        ..ResourceStatus::default()
     }
 }
 
@@ -203,13 +219,24 @@ fn tuning_applied(tuned: &Tuned) -> (&'static str, &'static str, String) {
 }
 
 struct Conditions<'a> {
-    generation: i64,
+    generation: Option<i64>,
     previous: Option<&'a ResourceStatus>,
     now: Timestamp,
     list: Vec<Condition>,
 }
 
 impl Conditions<'_> {
+    fn tell(&mut self, verdict: &Verdict) {
+        let (reason, message) = (verdict.reason.as_str(), verdict.message.as_str());
+        self.add("Ready", verdict.ready, reason, message);
+        if verdict.reconciling {
+            self.add("Reconciling", "True", reason, message);
+        }
+        if verdict.stalled {
+            self.add("Stalled", "True", reason, message);
+        }
+    }
+
     fn add(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
         let before = self.before(kind).filter(|it| it.status == status);
         let since = before.map_or(Time(self.now), |it| it.last_transition_time.clone());
@@ -219,7 +246,7 @@ impl Conditions<'_> {
             reason: reason.to_owned(),
             // The schema allows 32,768; nobody reads more than this.
             message: message.chars().take(1024).collect(),
-            observed_generation: Some(self.generation),
+            observed_generation: self.generation,
             last_transition_time: since,
         });
     }
