@@ -20,14 +20,14 @@ use serde_json::{Value, json};
 /// Long enough for a machine that compiles meanwhile.
 pub const SOON: Duration = Duration::from_mins(1);
 
-/// A namespace with an operator that looks after it alone.
-pub struct Stage {
-    /// The control plane.
-    pub cluster: Arc<Cluster>,
+/// A namespace of a cluster, with an operator that looks after it alone.
+pub struct Stage<C = Cluster, O = Process> {
+    /// The cluster.
+    pub cluster: Arc<C>,
     /// The namespace.
     pub namespace: Namespace,
     /// The operator.
-    pub operator: Process,
+    pub operator: O,
 }
 
 impl Stage {
@@ -64,7 +64,9 @@ impl Stage {
     pub async fn admin_address(&mut self) -> TestResult<String> {
         admin_address(&mut self.operator).await
     }
+}
 
+impl<C, O> Stage<C, O> {
     /// Objects of a kind.
     pub fn api<K>(&self) -> Api<K>
     where
