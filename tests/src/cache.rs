@@ -236,7 +236,7 @@ fn open_workshop(bench: &Path, recipe: &Recipe<'_>) -> io::Result<Workshop> {
 }
 
 /// Writes past the test runner, which captures the print macros: a minute of building must not look like a hang.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "ordermill-tests: {line}");
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::cache::{self, Cache, Recipe};
+use crate::cache::{self, Cache, Entry, Recipe, Workshop};
 use crate::tools::{self, Go};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A program, and what it is built from.
 #[derive(Debug, Clone, Copy)]
@@ -32,14 +34,27 @@ pub(crate) struct Built {
 impl GoProgram {
     /// Builds the program unless the cache has it; Go's modules and objects are dropped afterwards. Blocks.
     pub(crate) fn prepare(&self) -> Result<Built, cache::Error> {
+        let entry = self.prepare_with(|_, _| Ok(()))?;
+        Ok(Built {
+            path: entry.path.join(self.name),
+            now: entry.made,
+        })
+    }
+
+    /// The same, with more than the program: `more` may add to the product before the modules are dropped.
+    pub(crate) fn prepare_with(
+        &self,
+        more: impl FnOnce(&Go, &Workshop) -> Result<(), Failure>,
+    ) -> Result<Entry, cache::Error> {
         let recipe = Recipe {
             name: self.name,
             version: self.version,
             work: self.work,
             files: self.files,
         };
-        let entry = Cache::of_user()?.entry(&recipe, |workshop| {
-            let mut build = self.toolchain()?.command(&workshop.leftovers);
+        Cache::of_user()?.entry(&recipe, |workshop| {
+            let go = self.toolchain()?;
+            let mut build = go.command(&workshop.leftovers);
             build
                 .current_dir(&workshop.recipe)
                 .args([
@@ -52,11 +67,7 @@ impl GoProgram {
                 .arg(workshop.product.join(self.name))
                 .arg(self.package);
             tools::run(&mut build)?;
-            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        })?;
-        Ok(Built {
-            path: entry.path.join(self.name),
-            now: entry.made,
+            more(&go, workshop)
         })
     }
 

@@ -26,6 +26,7 @@ mod go_program;
 pub mod helm;
 pub mod http;
 pub mod kafka;
+pub mod kind;
 pub mod kubernetes;
 pub mod process;
 pub mod reader;

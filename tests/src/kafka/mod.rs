@@ -17,6 +17,7 @@ pub use builder::BrokerBuilder;
 pub use clients::Mechanism;
 pub use connect::{Refusal, RefusalKind, connect};
 pub use distribution::{Distribution, VERSION};
+pub(crate) use properties::{ALONE, QUICK_RETURN};
 
 pub(crate) use clients::plain as plain_client;
 pub(crate) use distribution::finish;

@@ -66,7 +66,7 @@ pub(super) const KEY_STORE: &str = "server.pem";
 pub(super) const TRUST_STORE: &str = "clients.pem";
 
 /// What a broker alone on a machine needs to start and answer quickly.
-const ALONE: &str = "\
+pub(crate) const ALONE: &str = "\
 process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
@@ -90,7 +90,7 @@ log.cleaner.dedupe.buffer.size=16777216
 ";
 
 /// The controller must notice soon that a killed broker is gone: until then it refuses the one that returns.
-const QUICK_RETURN: &str = "\
+pub(crate) const QUICK_RETURN: &str = "\
 broker.session.timeout.ms=1000
 broker.heartbeat.interval.ms=200
 ";

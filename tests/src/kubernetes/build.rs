@@ -51,9 +51,7 @@ impl Binaries {
 
     fn prepare_with(cache: &Cache, assets: Option<&Path>) -> Result<Self, Error> {
         let Some(assets) = assets else {
-            let all = build(cache, &[API_SERVER, CONTROLLERS, KUBECTL, ETCD])?;
-            let program = |name: &str| all.path.join(name);
-            return Ok(Self::of(&program, program(CONTROLLERS), all.made));
+            return Self::build(cache);
         };
         let program = |name: &str| assets.join(name);
         for name in [API_SERVER, KUBECTL, ETCD] {
@@ -68,8 +66,18 @@ impl Binaries {
         if given.is_file() {
             return Ok(Self::of(&program, given, false));
         }
-        let ours = build(cache, &[CONTROLLERS])?;
+        let ours = build(cache, &CONTROLLERS_ALONE)?;
         Ok(Self::of(&program, ours.path.join(CONTROLLERS), ours.made))
+    }
+
+    /// Builds all of them unless the cache has them, whatever the environment offers.
+    ///
+    /// # Errors
+    /// [`Error::Build`].
+    pub(crate) fn build(cache: &Cache) -> Result<Self, Error> {
+        let all = build(cache, &CONTROL_PLANE)?;
+        let program = |name: &str| all.path.join(name);
+        Ok(Self::of(&program, program(CONTROLLERS), all.made))
     }
 
     fn of(program: &dyn Fn(&str) -> PathBuf, controllers: PathBuf, built: bool) -> Self {
@@ -98,17 +106,45 @@ impl Binaries {
     }
 }
 
-fn build(cache: &Cache, programs: &[&str]) -> Result<cache::Entry, Error> {
-    let whole = programs.len() > 1;
+/// Programs that are built together.
+struct Set {
+    name: &'static str,
+    work: &'static str,
+    programs: &'static [&'static str],
+}
+
+const CONTROL_PLANE: Set = Set {
+    name: "kubernetes",
+    work: "building it from Go modules, about eight minutes",
+    programs: &[API_SERVER, CONTROLLERS, KUBECTL, ETCD],
+};
+
+const CONTROLLERS_ALONE: Set = Set {
+    name: CONTROLLERS,
+    work: "building it from Go modules, about five minutes",
+    programs: &[CONTROLLERS],
+};
+
+const NODE: Set = Set {
+    name: "kubernetes-node",
+    work: "building it from Go modules, about five minutes",
+    programs: &["kubelet", "kubeadm", "kube-proxy", "kube-scheduler"],
+};
+
+/// Builds what a cluster of nodes has besides the control plane unless the cache has it.
+///
+/// # Errors
+/// [`cache::Error`].
+pub(crate) fn build_node_programs(cache: &Cache) -> Result<cache::Entry, Error> {
+    build(cache, &NODE)
+}
+
+fn build(cache: &Cache, set: &Set) -> Result<cache::Entry, Error> {
     let linker_flags = linker_flags();
     let recipe = Recipe {
-        name: if whole { "kubernetes" } else { CONTROLLERS },
+        name: set.name,
         version: VERSION,
-        work: if whole {
-            "building it from Go modules, about eight minutes"
-        } else {
-            "building it from Go modules, about five minutes"
-        },
+        work: set.work,
         files: &[
             ("go.mod", GO_MOD),
             ("go.sum", GO_SUM),
@@ -130,14 +166,15 @@ fn build(cache: &Cache, programs: &[&str]) -> Result<cache::Entry, Error> {
                 .args(packages);
             tools::run(&mut build).map(drop)
         };
-        let of_kubernetes: Vec<String> = programs
+        let of_kubernetes: Vec<String> = set
+            .programs
             .iter()
             .filter(|program| **program != ETCD)
             .map(|program| format!("k8s.io/kubernetes/cmd/{program}"))
             .collect();
         // A folder that ends in a slash takes every program under its own name.
         build(&workshop.product.join(""), &of_kubernetes)?;
-        if programs.contains(&ETCD) {
+        if set.programs.contains(&ETCD) {
             build(&workshop.product.join(ETCD), &[".".to_owned()])?;
         }
         Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

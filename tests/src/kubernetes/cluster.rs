@@ -257,7 +257,7 @@ impl Cluster {
     }
 }
 
-fn connect(config: &Config) -> Result<Client, Error> {
+pub(crate) fn connect(config: &Config) -> Result<Client, Error> {
     Client::try_from(config.clone()).map_err(Error::client("connecting to the API server"))
 }
 

@@ -10,7 +10,7 @@ use crate::tools::tail;
 /// It answers within a second; `kubectl wait` takes as long as its own timeout says.
 const DEADLINE: Duration = Duration::from_mins(2);
 
-pub(super) fn launch(kubectl: &Path, kubeconfig: &Path, cache: &Path) -> Launch {
+pub(crate) fn launch(kubectl: &Path, kubeconfig: &Path, cache: &Path) -> Launch {
     Launch::new("kubectl", kubectl)
         .env("KUBECONFIG", kubeconfig)
         // Else it would keep what another cluster on the same port served in the user's home folder.

@@ -33,9 +33,13 @@ use std::path::PathBuf;
 
 pub use access::Identity;
 pub use audit::AuditEvent;
+pub(crate) use build::build_node_programs;
 pub use build::{Binaries, ETCD_VERSION, VERSION};
 pub use cluster::Cluster;
+pub(crate) use cluster::connect;
+pub(crate) use kubectl::launch as launch_kubectl;
 pub use kubectl::run as run_kubectl;
+pub(crate) use namespace::Leaving;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use strimzi::{StrimziCrds, VERSION as STRIMZI_VERSION};
@@ -125,7 +129,7 @@ pub enum Error {
 
 impl Error {
     /// For `map_err` on what a client of kube says.
-    fn client(what: &'static str) -> impl Fn(kube::Error) -> Self {
+    pub(crate) fn client(what: &'static str) -> impl Fn(kube::Error) -> Self {
         move |source| Self::Client {
             what,
             source: Box::new(source),

@@ -19,7 +19,7 @@ const READY_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The namespaces whose tests have ended. They are deleted when the next one is made: a drop cannot wait for an answer.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Leaving(Arc<Lock<Vec<String>>>);
+pub(crate) struct Leaving(Arc<Lock<Vec<String>>>);
 
 impl Leaving {
     fn add(&self, name: String) {
@@ -40,7 +40,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    pub(super) async fn create(
+    pub(crate) async fn create(
         client: Client,
         name: &str,
         leaving: &Leaving,

@@ -7,6 +7,7 @@ mod definitions;
 mod examples;
 mod kubectl;
 mod node;
+mod playground;
 mod rules;
 mod support;
 

@@ -1,0 +1,291 @@
+//! The images of a cluster: its control plane, its node, and a broker for it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::programs::{Kind, NodePrograms};
+use super::{Engine, Error, Rootfs};
+use crate::cache::Recipe;
+use crate::kafka::{self, Distribution};
+use crate::kubernetes::VERSION;
+use crate::{Scratch, tools};
+
+macro_rules! recipe_files {
+    ($folder:literal: $($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("../../platform/", $folder, "/", $file)))),+]
+    };
+}
+
+const NODE_FILES: &[(&str, &str)] = recipe_files!("node":
+    "Dockerfile",
+    "files/etc/cni/net.d/10-ordermill.conflist",
+    "files/kind/configure.sh",
+    "files/kind/manifests/default-cni.yaml",
+    "files/kind/manifests/default-storage.yaml",
+);
+const CONTROL_PLANE_FILES: &[(&str, &str)] = recipe_files!("node/control-plane":
+    "Dockerfile", "collect.sh", "pause.c",
+);
+const KAFKA_FILES: &[(&str, &str)] = recipe_files!("kafka": "Dockerfile");
+
+/// What a broker uses of Java.
+const JAVA_MODULES: &str = "java.base,java.desktop,java.logging,java.management,java.management.rmi,java.naming,java.security.jgss,\
+                            java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.management,jdk.security.auth,jdk.unsupported";
+
+/// Which image a node is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeImage {
+    /// Ours, from packages and Go modules.
+    Ours,
+    /// kind's own, which it pulls.
+    Official,
+}
+
+impl NodeImage {
+    /// The image's name, built first where it is ours and not there yet.
+    ///
+    /// # Errors
+    /// [`Error`], when a part cannot be made.
+    pub fn prepare(self, engine: &Engine) -> Result<String, Error> {
+        match self {
+            Self::Official => Ok(format!("kindest/node:v{VERSION}")),
+            Self::Ours => node_image(engine),
+        }
+    }
+}
+
+/// A folder that an image is built from.
+struct Context(Scratch);
+
+impl Context {
+    fn new(files: &[(&str, &str)]) -> Result<Self, Error> {
+        let context = Self(Scratch::new("image").map_err(Error::files("a temporary folder"))?);
+        for (name, text) in files {
+            let path = context.path().join(name);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(Error::files(folder))?;
+            }
+            fs::write(&path, text).map_err(Error::files(&path))?;
+        }
+        Ok(context)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn add(&self, file: &Path, name: &str) -> Result<(), Error> {
+        let target = self.path().join(name);
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder).map_err(Error::files(folder))?;
+        }
+        // A link is free, where both are on one disk.
+        fs::hard_link(file, &target)
+            .or_else(|_| fs::copy(file, &target).map(drop))
+            .map_err(Error::files(file))
+    }
+
+    fn add_folder(&self, folder: &Path, name: &str) -> Result<(), Error> {
+        let target = self.path().join(name);
+        let mut copy = Command::new("cp");
+        copy.args(["--recursive", "--no-target-directory"])
+            .arg(folder)
+            .arg(target);
+        tools::run(&mut copy).map_err(Error::command("copying a folder"))?;
+        Ok(())
+    }
+}
+
+fn node_image(engine: &Engine) -> Result<String, Error> {
+    let kind = Kind::prepare()?;
+    let programs = NodePrograms::prepare()?;
+    let rootfs = Rootfs::prepare()?;
+    let parts = [kind.identity(), programs.identity(), rootfs.identity()].join(" ");
+    let files: Vec<(&str, &str)> = NODE_FILES
+        .iter()
+        .chain(CONTROL_PLANE_FILES)
+        .copied()
+        .chain([("parts", parts.as_str())])
+        .collect();
+    let recipe = Recipe {
+        name: "node",
+        version: VERSION,
+        work: "building the node image, about a minute",
+        files: &files,
+    };
+    engine.image(&recipe, |name| {
+        let base = format!("{name}-base");
+        let context = Context::new(NODE_FILES)?;
+        context.add(&rootfs.archive(), "rootfs.tar")?;
+        context.add_folder(&kind.base_files(), "base")?;
+        for program in ["kubelet", "kubeadm", "kubectl"] {
+            context.add(&programs.program(program), &format!("programs/{program}"))?;
+        }
+        let version = context.path().join("files/kind/version");
+        fs::write(&version, format!("v{VERSION}\n")).map_err(Error::files(&version))?;
+        engine.build(context.path(), None, &base)?;
+        let archive = control_plane(engine, &programs, &rootfs)?;
+        with_images(engine, &base, &archive.path().join(ARCHIVE), name)
+    })
+}
+
+const ARCHIVE: &str = "images.tar";
+
+/// The images that kubeadm asks for, in one archive.
+fn control_plane(
+    engine: &Engine,
+    programs: &NodePrograms,
+    rootfs: &Rootfs,
+) -> Result<Context, Error> {
+    let context = Context::new(CONTROL_PLANE_FILES)?;
+    context.add(&rootfs.archive(), "rootfs.tar")?;
+    for program in [
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "etcd",
+        "coredns",
+    ] {
+        context.add(&programs.program(program), program)?;
+    }
+    let mut compile = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    compile
+        .current_dir(context.path())
+        .args(["-static", "-Os", "-s", "-o", "pause", "pause.c"]);
+    tools::run(&mut compile).map_err(Error::command("compiling pause"))?;
+    let names = needed_images(&programs.program("kubeadm"))?;
+    for (stage, name) in &names {
+        engine.build(context.path(), Some(stage), name)?;
+    }
+    let product = Context::new(&[])?;
+    let archive = product.path().join(ARCHIVE);
+    let save: [&OsStr; 3] = ["save".as_ref(), "--output".as_ref(), archive.as_os_str()];
+    let save = save.into_iter().chain(names.values().map(OsStr::new));
+    engine.run("saving the images of the control plane", save)?;
+    // Under these names others expect the official ones.
+    let untag = ["image", "rm"]
+        .into_iter()
+        .chain(names.values().map(String::as_str));
+    engine.run("removing the names of the control plane's images", untag)?;
+    Ok(product)
+}
+
+/// What this release of kubeadm asks for, by the program that each image holds.
+fn needed_images(kubeadm: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let mut list = Command::new(kubeadm);
+    list.args([
+        "config",
+        "images",
+        "list",
+        "--kubernetes-version",
+        &format!("v{VERSION}"),
+    ]);
+    let output = tools::run(&mut list).map_err(Error::command("asking kubeadm for its images"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().map(stage_of).collect()
+}
+
+/// `registry.k8s.io/coredns/coredns:v1.12.1` is made by the stage `coredns`.
+fn stage_of(image: &str) -> Result<(String, String), Error> {
+    let known = CONTROL_PLANE_FILES[0].1;
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let program = last.split(':').next().unwrap_or(last);
+    if known.contains(&format!(" AS {program}\n")) {
+        Ok((program.to_owned(), image.to_owned()))
+    } else {
+        Err(Error::UnknownImage(image.to_owned()))
+    }
+}
+
+/// Puts images into the node's own container runtime: a cluster starts from nothing else.
+fn with_images(engine: &Engine, base: &str, archive: &Path, name: &str) -> Result<(), Error> {
+    let what = "putting the control plane's images into the node";
+    // The containerd in it needs no more rights to unpack nothing.
+    let container = engine.run(
+        what,
+        ["run", "--detach", "--entrypoint", "sleep", base, "infinity"],
+    )?;
+    let fill = || {
+        let into = format!("{container}:/images.tar");
+        let copy: [&OsStr; 3] = ["cp".as_ref(), archive.as_os_str(), into.as_ref()];
+        engine.run(what, copy)?;
+        engine.run(what, ["exec", &container, "sh", "-euc", IMPORT])?;
+        let start = r#"ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]"#;
+        engine.run(what, ["commit", "--change", start, &container, name])
+    };
+    let outcome = fill();
+    engine.run(what, ["rm", "--force", &container])?;
+    engine.run(what, ["image", "rm", "--no-prune", base])?;
+    outcome.map(drop)
+}
+
+/// Unpacking is the cluster's work: only the content goes into the image.
+const IMPORT: &str = "containerd >/dev/null 2>&1 & process=$!
+until ctr version >/dev/null 2>&1; do kill -0 $process; sleep 0.1; done
+ctr --namespace k8s.io images import --no-unpack /images.tar >/dev/null
+kill $process
+wait $process || true
+rm -r /images.tar";
+
+/// The image of an Apache Kafka broker: a system, a Java runtime of what Kafka uses, and Kafka's jars.
+///
+/// # Errors
+/// [`Error`], when a part cannot be made.
+pub fn kafka_image(engine: &Engine) -> Result<String, Error> {
+    let rootfs = Rootfs::prepare()?;
+    let kafka = Distribution::prepare()?;
+    let java = format!("{} {JAVA_MODULES}", kafka.jdk().version());
+    let jars = kafka
+        .jars()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let parts = [rootfs.identity(), java, jars.into_owned()].join(" ");
+    let files: Vec<(&str, &str)> = KAFKA_FILES
+        .iter()
+        .copied()
+        .chain([("parts", parts.as_str())])
+        .collect();
+    let recipe = Recipe {
+        name: "kafka",
+        version: kafka::VERSION,
+        work: "building the image of a broker, about half a minute",
+        files: &files,
+    };
+    engine.image(&recipe, |name| {
+        let context = Context::new(KAFKA_FILES)?;
+        context.add(&rootfs.archive(), "rootfs.tar")?;
+        context.add_folder(kafka.jars(), "jars")?;
+        let mut link = Command::new(kafka.jdk().home().join("bin/jlink"));
+        link.args(["--strip-debug", "--no-header-files", "--no-man-pages"])
+            .args(["--add-modules", JAVA_MODULES, "--output"])
+            .arg(context.path().join("java"));
+        tools::run(&mut link).map_err(Error::command("linking a Java runtime"))?;
+        engine.build(context.path(), None, name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_image_of_kubeadm_has_its_stage() {
+        for (image, stage) in [
+            ("registry.k8s.io/kube-apiserver:v1.34.4", "kube-apiserver"),
+            ("registry.k8s.io/coredns/coredns:v1.12.1", "coredns"),
+            ("registry.k8s.io/pause:3.10.1", "pause"),
+        ] {
+            assert_eq!(
+                stage_of(image).unwrap(),
+                (stage.to_owned(), image.to_owned())
+            );
+        }
+        let unknown = stage_of("registry.k8s.io/surprise:1").unwrap_err();
+        assert!(unknown.to_string().contains("surprise:1"), "{unknown}");
+    }
+}

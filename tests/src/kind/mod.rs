@@ -1,0 +1,95 @@
+//! A real cluster by kind, and all that it is made of where no image can be pulled.
+//!
+//! kind, Kubernetes and its name server are built from Go modules, the node's system from Debian's packages; the images are made of
+//! them by the recipes in `tests/platform/`. An image's tag carries a hash of all that it is made from, so it is built
+//! once and anew when anything of it changes. With [`NodeImage::Official`] kind pulls its own image instead.
+
+mod broker;
+mod cluster;
+mod engine;
+mod images;
+mod programs;
+mod rootfs;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use broker::Broker;
+pub use cluster::{Cluster, Settings};
+pub use engine::Engine;
+pub use images::{NodeImage, kafka_image};
+pub use programs::{COREDNS_VERSION, KIND_VERSION, Kind, NodePrograms};
+pub use rootfs::Rootfs;
+
+use crate::tools::{CommandError, MissingTool};
+use crate::{cache, kafka, kubernetes};
+
+/// What can go wrong with a cluster by kind.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A tool is not there.
+    #[error(transparent)]
+    Tool(#[from] MissingTool),
+    /// A part cannot be made.
+    #[error("what the cluster is made of cannot be made")]
+    Build(#[from] cache::Error),
+    /// No engine answers.
+    #[error(
+        "no container engine answers: start Docker, or on a bare Debian machine run `.ci/engine start`"
+    )]
+    Engine(#[source] CommandError),
+    /// A command failed.
+    #[error("{what} failed")]
+    Command {
+        /// What it was for.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: CommandError,
+    },
+    /// A file cannot be read or written.
+    #[error("{} cannot be used", .path.display())]
+    Files {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// kubeadm asks for an image that no recipe makes.
+    #[error("kubeadm asks for the image {0}, which no recipe makes")]
+    UnknownImage(String),
+    /// There is no such cluster.
+    #[error("there is no cluster {0}: make one by `make kind-up`")]
+    NoCluster(String),
+    /// A Service got no port on the node.
+    #[error("the broker's Service has no port on the node")]
+    NoNodePort,
+    /// Something of Kubernetes failed.
+    #[error(transparent)]
+    Kubernetes(#[from] kubernetes::Error),
+    /// Kafka's jars are not there.
+    #[error(transparent)]
+    Kafka(#[from] kafka::Error),
+    /// A kubeconfig cannot be used.
+    #[error("the cluster's kubeconfig cannot be used")]
+    Config(#[source] Box<kube::config::KubeconfigError>),
+}
+
+impl Error {
+    /// For `map_err` on what a command says.
+    fn command(what: impl Into<String>) -> impl FnOnce(CommandError) -> Self {
+        move |source| Self::Command {
+            what: what.into(),
+            source,
+        }
+    }
+
+    /// For `map_err` on a file operation.
+    fn files(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Files {
+            path: path.into(),
+            source,
+        }
+    }
+}
