@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools images
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -38,6 +38,11 @@ test: tools ## Run all tests, on a real Kafka, Kubernetes and OpenTelemetry Coll
 	$(call part,what the tests run on,cargo run $(LOCKED) --package ordermill-tests --bin prepare)
 	$(call part,programs and tests,cargo build $(LOCKED) --workspace --all-targets)
 	$(call part,tests,ORDERMILL_BIN_DIR=$(TARGET)/debug cargo test $(LOCKED) --workspace)
+
+images: tools ## Build both container images as archives in target/images, without a container engine
+	@echo 'int main(void) { return 0; }' | $${CC:-cc} -static -x c -o /dev/null - 2>/dev/null || \
+		{ echo "missing: a static C library (Debian: libc6-dev; Fedora: glibc-static)"; exit 1; }
+	@cargo run $(LOCKED) --package ordermill-images -- archives --output $(TARGET)/images $(IMAGES)
 
 prepare: tools ## Fetch and build what the tests run on, and say what is missing
 	cargo run $(LOCKED) --package ordermill-tests --bin prepare
