@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools images
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools images install
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -43,6 +43,9 @@ images: tools ## Build both container images as archives in target/images, witho
 	@echo 'int main(void) { return 0; }' | $${CC:-cc} -static -x c -o /dev/null - 2>/dev/null || \
 		{ echo "missing: a static C library (Debian: libc6-dev; Fedora: glibc-static)"; exit 1; }
 	@cargo run $(LOCKED) --package ordermill-images -- archives --output $(TARGET)/images $(IMAGES)
+
+install: images ## Install definitions and operator, with images of this checkout, in the current kubectl context
+	images/install $(TARGET)/images $(HELM_ARGUMENTS)
 
 prepare: tools ## Fetch and build what the tests run on, and say what is missing
 	cargo run $(LOCKED) --package ordermill-tests --bin prepare
