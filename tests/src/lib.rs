@@ -31,6 +31,7 @@ pub mod kubernetes;
 pub mod process;
 pub mod reader;
 pub mod tools;
+pub mod values_table;
 pub mod wait;
 
 mod once;
