@@ -8,7 +8,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use super::{Engine, Error, Kind, NodeImage};
-use crate::kubernetes::{self, Leaving, Namespace};
+use crate::kubernetes::{self, Leaving, Namespace, OF_TESTS};
 use crate::process::Launch;
 use crate::{Scratch, tools, unique};
 
@@ -152,6 +152,23 @@ impl Cluster {
     pub async fn namespace(&self, prefix: &str) -> Result<Namespace, Error> {
         let name = unique(prefix);
         Ok(Namespace::create(self.client()?, &name, &self.leaving).await?)
+    }
+
+    /// Deletes what tests of earlier processes have left, and waits until it is gone: it takes room from the next ones.
+    ///
+    /// # Errors
+    /// [`Error::Kubernetes`].
+    pub async fn clear(&self) -> Result<(), Error> {
+        let selector = format!("--selector={OF_TESTS}");
+        self.kubectl([
+            "delete",
+            "namespaces",
+            &selector,
+            "--wait",
+            "--timeout=100s",
+        ])
+        .await
+        .map(drop)
     }
 
     /// kubectl in the repository's folder.

@@ -61,18 +61,14 @@ impl Engine {
         .is_ok()
     }
 
-    /// Builds an image, or one stage of it, from a folder.
+    /// Builds an image from a folder, with more options of `docker build`.
     ///
     /// # Errors
     /// [`Error::Command`], with the end of what the build wrote.
-    pub fn build(&self, context: &Path, stage: Option<&str>, name: &str) -> Result<(), Error> {
-        let mut arguments: Vec<&OsStr> = ["build", "--quiet", "--force-rm", "--tag", name]
-            .map(OsStr::new)
-            .to_vec();
-        if let Some(stage) = stage {
-            arguments.extend([OsStr::new("--target"), OsStr::new(stage)]);
-        }
-        arguments.push(context.as_os_str());
+    pub fn build(&self, context: &Path, options: &[&str], name: &str) -> Result<(), Error> {
+        let fixed = ["build", "--quiet", "--force-rm", "--tag", name];
+        let arguments = fixed.iter().chain(options).map(OsStr::new);
+        let arguments = arguments.chain([context.as_os_str()]);
         self.run(&format!("building the image {name}"), arguments)
             .map(drop)
     }

@@ -26,9 +26,10 @@ const NODE_FILES: &[(&str, &str)] = recipe_files!("node":
     "files/kind/manifests/default-cni.yaml",
     "files/kind/manifests/default-storage.yaml",
 );
-const CONTROL_PLANE_FILES: &[(&str, &str)] = recipe_files!("node/control-plane":
-    "Dockerfile", "collect.sh", "pause.c",
-);
+const CONTROL_PLANE_FILES: &[(&str, &str)] =
+    recipe_files!("node/control-plane": "Dockerfile", "pause.c");
+const KUBE_PROXY_FILES: &[(&str, &str)] =
+    recipe_files!("node/kube-proxy": "Dockerfile", "collect.sh");
 const KAFKA_FILES: &[(&str, &str)] = recipe_files!("kafka": "Dockerfile");
 
 /// What a broker uses of Java.
@@ -107,6 +108,7 @@ fn node_image(engine: &Engine) -> Result<String, Error> {
     let files: Vec<(&str, &str)> = NODE_FILES
         .iter()
         .chain(CONTROL_PLANE_FILES)
+        .chain(KUBE_PROXY_FILES)
         .copied()
         .chain([("parts", parts.as_str())])
         .collect();
@@ -126,7 +128,7 @@ fn node_image(engine: &Engine) -> Result<String, Error> {
         }
         let version = context.path().join("files/kind/version");
         fs::write(&version, format!("v{VERSION}\n")).map_err(Error::files(&version))?;
-        engine.build(context.path(), None, &base)?;
+        engine.build(context.path(), &[], &base)?;
         let archive = control_plane(engine, &programs, &rootfs)?;
         with_images(engine, &base, &archive.path().join(ARCHIVE), name)
     })
@@ -140,26 +142,31 @@ fn control_plane(
     programs: &NodePrograms,
     rootfs: &Rootfs,
 ) -> Result<Context, Error> {
-    let context = Context::new(CONTROL_PLANE_FILES)?;
-    context.add(&rootfs.archive(), "rootfs.tar")?;
-    for program in [
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kube-proxy",
-        "etcd",
-        "coredns",
-    ] {
-        context.add(&programs.program(program), program)?;
-    }
-    let mut compile = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    compile
-        .current_dir(context.path())
-        .args(["-static", "-Os", "-s", "-o", "pause", "pause.c"]);
-    tools::run(&mut compile).map_err(Error::command("compiling pause"))?;
     let names = needed_images(&programs.program("kubeadm"))?;
-    for (stage, name) in &names {
-        engine.build(context.path(), Some(stage), name)?;
+    for (program, name) in &names {
+        match *program {
+            "kube-proxy" => {
+                let context = Context::new(KUBE_PROXY_FILES)?;
+                context.add(&rootfs.archive(), "rootfs.tar")?;
+                context.add(&programs.program(program), program)?;
+                engine.build(context.path(), &[], name)?;
+            }
+            program => {
+                let context = Context::new(CONTROL_PLANE_FILES)?;
+                if program == "pause" {
+                    compile_pause(context.path())?;
+                } else {
+                    context.add(&programs.program(program), program)?;
+                }
+                let stage = match program {
+                    "coredns" | "pause" => "entry-point",
+                    _ => "command",
+                };
+                let argument = format!("PROGRAM={program}");
+                let options = ["--target", stage, "--build-arg", &argument];
+                engine.build(context.path(), &options, name)?;
+            }
+        }
     }
     let product = Context::new(&[])?;
     let archive = product.path().join(ARCHIVE);
@@ -167,38 +174,50 @@ fn control_plane(
     let save = save.into_iter().chain(names.values().map(OsStr::new));
     engine.run("saving the images of the control plane", save)?;
     // Under these names others expect the official ones.
-    let untag = ["image", "rm"]
-        .into_iter()
-        .chain(names.values().map(String::as_str));
+    let untag = ["image", "rm"].into_iter();
+    let untag = untag.chain(names.values().map(String::as_str));
     engine.run("removing the names of the control plane's images", untag)?;
     Ok(product)
 }
 
-/// What this release of kubeadm asks for, by the program that each image holds.
-fn needed_images(kubeadm: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let mut list = Command::new(kubeadm);
-    list.args([
-        "config",
-        "images",
-        "list",
-        "--kubernetes-version",
-        &format!("v{VERSION}"),
-    ]);
-    let output = tools::run(&mut list).map_err(Error::command("asking kubeadm for its images"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().map(stage_of).collect()
+fn compile_pause(folder: &Path) -> Result<(), Error> {
+    let mut compile = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    compile
+        .current_dir(folder)
+        .args(["-static", "-Os", "-s", "-o", "pause", "pause.c"]);
+    tools::run(&mut compile).map_err(Error::command("compiling pause"))?;
+    Ok(())
 }
 
-/// `registry.k8s.io/coredns/coredns:v1.12.1` is made by the stage `coredns`.
-fn stage_of(image: &str) -> Result<(String, String), Error> {
-    let known = CONTROL_PLANE_FILES[0].1;
+/// The programs that an image is made for.
+const PROGRAMS: [&str; 7] = [
+    "coredns",
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "pause",
+];
+
+/// What this release of kubeadm asks for, by the program that each image holds.
+fn needed_images(kubeadm: &Path) -> Result<BTreeMap<&'static str, String>, Error> {
+    let mut list = Command::new(kubeadm);
+    let version = format!("v{VERSION}");
+    list.args(["config", "images", "list", "--kubernetes-version", &version]);
+    let output = tools::run(&mut list).map_err(Error::command("asking kubeadm for its images"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let named = |image: &str| Ok((program_of(image)?, image.to_owned()));
+    text.lines().map(named).collect()
+}
+
+/// `registry.k8s.io/coredns/coredns:v1.12.1` holds `coredns`.
+fn program_of(image: &str) -> Result<&'static str, Error> {
     let last = image.rsplit('/').next().unwrap_or(image);
-    let program = last.split(':').next().unwrap_or(last);
-    if known.contains(&format!(" AS {program}\n")) {
-        Ok((program.to_owned(), image.to_owned()))
-    } else {
-        Err(Error::UnknownImage(image.to_owned()))
-    }
+    let name = last.split(':').next().unwrap_or(last);
+    let mut programs = PROGRAMS.into_iter();
+    let program = programs.find(|program| *program == name);
+    program.ok_or_else(|| Error::UnknownImage(image.to_owned()))
 }
 
 /// Puts images into the node's own container runtime: a cluster starts from nothing else.
@@ -265,7 +284,7 @@ pub fn kafka_image(engine: &Engine) -> Result<String, Error> {
             .args(["--add-modules", JAVA_MODULES, "--output"])
             .arg(context.path().join("java"));
         tools::run(&mut link).map_err(Error::command("linking a Java runtime"))?;
-        engine.build(context.path(), None, name)
+        engine.build(context.path(), &[], name)
     })
 }
 
@@ -274,18 +293,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_image_of_kubeadm_has_its_stage() {
-        for (image, stage) in [
+    fn every_image_of_kubeadm_has_its_program() {
+        for (image, program) in [
             ("registry.k8s.io/kube-apiserver:v1.34.4", "kube-apiserver"),
             ("registry.k8s.io/coredns/coredns:v1.12.1", "coredns"),
             ("registry.k8s.io/pause:3.10.1", "pause"),
         ] {
-            assert_eq!(
-                stage_of(image).unwrap(),
-                (stage.to_owned(), image.to_owned())
-            );
+            assert_eq!(program_of(image).unwrap(), program);
         }
-        let unknown = stage_of("registry.k8s.io/surprise:1").unwrap_err();
+        let unknown = program_of("registry.k8s.io/surprise:1").unwrap_err();
         assert!(unknown.to_string().contains("surprise:1"), "{unknown}");
     }
 }

@@ -39,8 +39,8 @@ pub use cluster::Cluster;
 pub(crate) use cluster::connect;
 pub(crate) use kubectl::launch as launch_kubectl;
 pub use kubectl::run as run_kubectl;
-pub(crate) use namespace::Leaving;
 pub use namespace::Namespace;
+pub(crate) use namespace::{Leaving, OF_TESTS};
 pub use node::Node;
 pub use strimzi::{StrimziCrds, VERSION as STRIMZI_VERSION};
 

@@ -17,6 +17,9 @@ use crate::wait::until;
 /// The controllers take a second to start, and more where a machine compiles meanwhile.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 
+/// Tells the namespaces of tests from all others.
+pub(crate) const OF_TESTS: &str = "ordermill.dev/test";
+
 /// The namespaces whose tests have ended. They are deleted when the next one is made: a drop cannot wait for an answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leaving(Arc<Lock<Vec<String>>>);
@@ -53,7 +56,7 @@ impl Namespace {
             "kind": "Namespace",
             "metadata": {
                 "name": name,
-                "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+                "labels": {"pod-security.kubernetes.io/enforce": "restricted", OF_TESTS: ""},
             },
         }))
         .map_err(Error::Json)?;

@@ -1,6 +1,6 @@
 //! Every record of a topic, by librdkafka.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -151,15 +151,16 @@ pub async fn read_all(
             topic: topic.clone(),
             source,
         };
-        let consumer = config.create().map_err(failed)?;
-        Reading {
+        let reading = |consumer| Reading {
             consumer,
-            topic,
+            topic: topic.clone(),
             until,
             begin: Instant::now(),
             last: None,
-        }
-        .run()
+        };
+        // A client that once was told that there is no such topic remembers it for longer than it is true.
+        let partitions = reading(config.create().map_err(failed)?).partitions()?;
+        reading(config.create().map_err(failed)?).run(partitions)
     };
     tokio::task::spawn_blocking(read)
         .await
@@ -175,10 +176,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(mut self) -> Result<Vec<Record>, Error> {
-        let partitions = self.assign()?;
+    fn run(mut self, partitions: usize) -> Result<Vec<Record>, Error> {
+        self.assign(partitions)?;
+        let ends = self.ends(partitions)?;
         let mut records = Vec::new();
-        let mut ended = BTreeSet::new();
+        let mut ended: BTreeSet<i32> = BTreeSet::new();
         loop {
             let enough = match self.until.condition {
                 Condition::Count(count) => records.len() >= count,
@@ -190,11 +192,17 @@ impl Reading {
             self.check_time(records.len())?;
             match self.consumer.poll(STEP) {
                 Some(Ok(message)) => {
+                    let partition = message.partition();
                     // What comes after the end of a partition belongs to the next reading.
                     let beyond = matches!(self.until.condition, Condition::End)
-                        && ended.contains(&message.partition());
+                        && ended.contains(&partition);
                     if !beyond {
                         records.push(record(&message));
+                    }
+                    // Where records keep coming, the client never meets the end itself.
+                    let end = ends.get(&partition);
+                    if end.is_some_and(|end| message.offset() + 1 >= *end) {
+                        ended.insert(partition);
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -206,23 +214,27 @@ impl Reading {
         }
     }
 
-    /// Takes every partition from its beginning, and gives their number.
-    fn assign(&mut self) -> Result<usize, Error> {
-        let partitions = loop {
+    /// Waits until the topic is there, and gives the number of its partitions.
+    fn partitions(mut self) -> Result<usize, Error> {
+        loop {
             self.check_time(0)?;
             match self.consumer.fetch_metadata(Some(&self.topic), STEP * 10) {
                 Ok(metadata) => {
                     let topic = metadata.topics().first();
                     let partitions = topic.map_or(0, |topic| topic.partitions().len());
                     if partitions > 0 {
-                        break partitions;
+                        return Ok(partitions);
                     }
                 }
                 Err(error) => self.last = Some(error),
             }
             // An unknown topic is answered at once: do not ask in a busy loop.
             std::thread::sleep(STEP);
-        };
+        }
+    }
+
+    /// Takes every partition from its beginning.
+    fn assign(&self, partitions: usize) -> Result<(), Error> {
         let failed = |source| Error::Client {
             topic: self.topic.clone(),
             source,
@@ -233,8 +245,29 @@ impl Reading {
                 .add_partition_offset(&self.topic, partition, Offset::Beginning)
                 .map_err(failed)?;
         }
-        self.consumer.assign(&assignment).map_err(failed)?;
-        Ok(partitions)
+        self.consumer.assign(&assignment).map_err(failed)
+    }
+
+    /// The end of each partition when the reading begins; empty where that does not matter.
+    fn ends(&mut self, partitions: usize) -> Result<BTreeMap<i32, i64>, Error> {
+        let mut ends = BTreeMap::new();
+        if !matches!(self.until.condition, Condition::End) {
+            return Ok(ends);
+        }
+        for partition in (0..).take(partitions) {
+            loop {
+                self.check_time(0)?;
+                let consumer = &self.consumer;
+                match consumer.fetch_watermarks(&self.topic, partition, STEP * 10) {
+                    Ok((_, end)) => {
+                        ends.insert(partition, end);
+                        break;
+                    }
+                    Err(error) => self.last = Some(error),
+                }
+            }
+        }
+        Ok(ends)
     }
 
     fn check_time(&self, read: usize) -> Result<(), Error> {
