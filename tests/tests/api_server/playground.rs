@@ -12,7 +12,12 @@ async fn the_playgrounds_objects_are_those_that_a_real_api_server_takes() -> Tes
         cluster.kubectl(["create", "namespace", namespace]).await?;
     }
     let check = ["apply", "--dry-run=server", "--validate=strict"];
-    let files = ["--filename", "kind/kafka.yaml", "--filename", "kind/lgtm.yaml"];
+    let files = [
+        "--filename",
+        "kind/kafka.yaml",
+        "--filename",
+        "kind/lgtm.yaml",
+    ];
     let taken = cluster.kubectl(check.iter().chain(&files)).await?;
     for object in [
         "kafka.kafka.strimzi.io/orders",

@@ -108,9 +108,15 @@ pub struct Event {
 
 impl Event {
     /// Reads a record and checks everything that can be said of one alone: payload, headers, key and time. `resource` is
-    /// the name of the resource, or of the service.
+    /// the name of the resource in the namespace `default`, or of the service.
     #[track_caller]
     pub fn of(record: &Record, resource: &str) -> Self {
+        Self::of_namespace(record, "default", resource)
+    }
+
+    /// The same for a resource in any namespace.
+    #[track_caller]
+    pub fn of_namespace(record: &Record, namespace: &str, resource: &str) -> Self {
         let header = |name: &str| -> String {
             let found: Vec<_> = record
                 .headers
@@ -137,7 +143,7 @@ impl Event {
         assert_eq!(header("ce_specversion"), "1.0");
         assert_eq!(
             header("ce_source"),
-            format!("/ordermill/default/{resource}")
+            format!("/ordermill/{namespace}/{resource}")
         );
         assert_eq!(header("ce_id"), text(&payload[rule.id]));
         assert_eq!(
@@ -161,9 +167,15 @@ impl Event {
     /// All of them, in the order of their instances and numbers.
     #[track_caller]
     pub fn all(records: &[Record], resource: &str) -> Vec<Self> {
+        Self::all_of_namespace(records, "default", resource)
+    }
+
+    /// The same for a resource in any namespace.
+    #[track_caller]
+    pub fn all_of_namespace(records: &[Record], namespace: &str, resource: &str) -> Vec<Self> {
         let mut events: Vec<_> = records
             .iter()
-            .map(|record| Self::of(record, resource))
+            .map(|record| Self::of_namespace(record, namespace, resource))
             .collect();
         events.sort_by(|left, right| {
             (&left.instance, left.sequence).cmp(&(&right.instance, right.sequence))

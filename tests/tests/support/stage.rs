@@ -100,7 +100,7 @@ impl<C, O> Stage<C, O> {
         let patch = Patch::Merge(json!({"spec": spec}));
         let edited = self
             .api::<OrderProducer>()
-            .patch(name, &PatchParams::default(), &patch)
+            .patch(name, &PatchParams::default().validation_strict(), &patch)
             .await?;
         Ok(edited.metadata.generation.unwrap())
     }
