@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools images install
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools images check-images install
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -41,8 +41,11 @@ test: tools ## Run all tests, on a real Kafka, Kubernetes and OpenTelemetry Coll
 
 images: tools ## Build both container images as archives in target/images, without a container engine
 	@echo 'int main(void) { return 0; }' | $${CC:-cc} -static -x c -o /dev/null - 2>/dev/null || \
-		{ echo "missing: a static C library (Debian: libc6-dev; Fedora: glibc-static)"; exit 1; }
+		{ echo "missing: a static C library (Debian: libc6-dev; Fedora: glibc-static; not on Linux: see the Dockerfile)"; exit 1; }
 	@cargo run $(LOCKED) --package ordermill-images -- archives --output $(TARGET)/images $(IMAGES)
+
+check-images: ## Run what `make images` has built, each program in its own file system (root, or user namespaces)
+	ORDERMILL_IMAGES=$(TARGET)/images cargo test $(LOCKED) --package ordermill-images -- --ignored
 
 install: images ## Install definitions and operator, with images of this checkout, in the current kubectl context
 	images/install $(TARGET)/images $(HELM_ARGUMENTS)
