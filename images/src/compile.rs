@@ -80,7 +80,15 @@ impl Compiler {
     pub fn run(&self) -> Result<(), Error> {
         let mut path = vec![self.checkout.join("images/compiler")];
         path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-        let status = Command::new("cargo")
+        let mut command = Command::new("cargo");
+        // `cargo run` tells this program of its own package, which crates would take for a reason to be built anew.
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&name);
+            }
+        }
+        let status = command
             .args(["build", "--locked", "--release", "--target"])
             .arg(self.architecture.target())
             .arg("--target-dir")
