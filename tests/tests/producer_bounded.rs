@@ -272,6 +272,34 @@ async fn what_is_held_back_does_not_count() -> TestResult {
 }
 
 #[tokio::test]
+async fn asked_to_end_it_is_not_done_and_the_next_start_is() -> TestResult {
+    const EVENTS: u64 = 200;
+    let broker = Broker::shared().await?;
+    let topic = unique("orders");
+    let spec = format!(
+        "{{model: WoodOrder, maxEvents: {EVENTS}, rate: 50, errorRate: 0, topics: {{orders: {{name: {topic}, partitions: 1}}}}}}"
+    );
+    let run = Run::Configured(Box::new(Configuration::saved(
+        Setup::plain(broker.bootstrap())?,
+        &spec,
+    )?));
+    let mut producer = run.start().await?;
+    producer.wait_for_events(20).await?;
+    // A Job would take 0 of a pod that is evicted for done.
+    let exit = producer.process.stop(SOON).await?.assert_code(1);
+    assert!(
+        exit.stderr.contains("goes on where this one was"),
+        "{}",
+        exit.stderr
+    );
+    last_life(run.start().await?).await?;
+    let totals = totals(&read_topic(broker.bootstrap(), &topic).await?);
+    let events: Vec<u64> = totals.values().map(|total| total.events).collect();
+    assert_eq!(events, [EVENTS]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn ordinals_share_the_work() -> TestResult {
     const EVENTS: usize = 1000;
     let broker = Broker::shared().await?;

@@ -98,6 +98,9 @@ enum Failure {
     Serving(#[source] std::io::Error),
     #[error("{0} records were not delivered in time")]
     Undelivered(usize),
+    // A Job takes exit code 0 of a pod that is evicted for work that is done.
+    #[error("asked to end before all events were sent; the next start goes on where this one was")]
+    Unfinished,
 }
 
 fn main() -> ExitCode {
@@ -186,6 +189,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let cancelled = CancellationToken::new();
     shutdown::cancel_on_signal(cancelled.clone()).map_err(Failure::Signals)?;
     let admin = AdminServer::bind(arguments.admin).await?;
+    let bounded = document.workload.producer();
+    let bounded = bounded.is_some_and(|producer| producer.bounded.is_some());
     let host = std::env::var("POD_NAME").unwrap_or_else(|_| document.resource.name.clone());
     let instance = Instance::of(&document, ordinal, &host);
     let handle = TuningHandle::new(tuning);
@@ -230,6 +235,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         watching.await.map_err(Failure::Broken)?;
     }
     match end {
+        WorkloadEnd::Stopped if bounded => Err(Failure::Unfinished),
         WorkloadEnd::Completed | WorkloadEnd::Stopped => Ok(()),
         WorkloadEnd::Undelivered(records) => Err(Failure::Undelivered(records)),
     }
