@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes clean-cache tools images check-images install
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes e2e kind kind-build kind-up kind-down clean-cache images check-images install tools
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -26,7 +26,7 @@ define part
 endef
 
 help: ## List the targets (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: tools ## Run the examples on a Kafka inside the process; edit them meanwhile, Ctrl-C ends
 	@cargo run $(LOCKED) --package ordermill-cli -- local --filename examples
@@ -55,14 +55,15 @@ prepare: tools ## Fetch and build what the tests run on, and say what is missing
 
 lint: tools $(DENY) ## Check format, lints, licences and duplicate crates
 	cargo fmt --all --check
-	cargo clippy $(LOCKED) --workspace --all-targets -- --deny warnings
+	cargo clippy $(LOCKED) --workspace --all-targets --all-features -- --deny warnings
 	$(DENY) $(LOCKED) check --deny unmatched-skip --deny unnecessary-skip --deny license-not-encountered licenses bans sources
 
 fmt: ## Format the code
 	cargo fmt --all
 
-generate: tools ## Write crds/*.yaml and their chart from the types
+generate: tools ## Write crds/*.yaml and their chart from the types, and the table of the other chart's values
 	cargo run $(LOCKED) --package ordermill-crds --bin generate-crds
+	cargo run $(LOCKED) --package ordermill-tests --bin values
 
 audit: $(DENY) ## Ask for security advisories and yanked crates (needs the network)
 	$(DENY) $(LOCKED) check advisories
@@ -77,6 +78,28 @@ bench-operator: tools ## Measure the operator: requests to the API server, laten
 
 kubernetes: tools build ## Start a Kubernetes control plane and a Kafka for the operator and kubectl; Ctrl-C ends them
 	ORDERMILL_BIN_DIR=$(TARGET)/debug cargo run $(LOCKED) --package ordermill-tests --bin kubernetes
+
+kind: tools images ## Make a playground by kind, of official images: Kafka, Grafana, the operator, the examples
+	kind/up $(TARGET)/images
+
+# What the end-to-end tests run on: a cluster by kind, of images of ours or (KIND_NODE_IMAGE=official) of pulled ones.
+ARCHIVES = $(wildcard $(TARGET)/images/*.tar)
+KIND_TOOL := cargo run $(LOCKED) --quiet --package ordermill-tests --bin kind --
+
+e2e: tools ## Install the charts on a cluster by kind and do what users do (needs a container engine; see docs/air-gap.md)
+	$(call part,images of Ordermill,$(MAKE) --no-print-directory images)
+	$(call part,cluster,$(KIND_TOOL) up $(ARCHIVES))
+	$(call part,end-to-end tests,cargo test $(LOCKED) --package ordermill-tests --features kind --test end_to_end || { $(KIND_TOOL) down; false; })
+	$(call part,clean-up,$(KIND_TOOL) down)
+
+kind-build: tools ## Build the images of the cluster for end-to-end tests: the node's and the broker's
+	$(KIND_TOOL) build
+
+kind-up: tools images ## Make that cluster, with the images of Ordermill in it
+	$(KIND_TOOL) up $(ARCHIVES)
+
+kind-down: tools ## Delete it
+	$(KIND_TOOL) down
 
 clean-cache: ## Delete the folder with what was fetched and built for tests and lints
 	@if [ "$(notdir $(CACHE))" != ordermill ]; then echo "$(CACHE) is not called ordermill and may hold other things: delete it yourself"; exit 1; fi

@@ -1,0 +1,115 @@
+//! What rolls pods, what only starts and stops some, and what leaves nothing behind.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::api::ListParams;
+use ordermill_crds::OrderProducer;
+use ordermill_tests::wait::eventually_ok;
+use ordermill_tests::{TestResult, unique};
+
+use super::producer::read_topic;
+use super::release::{OnKind, SOON, broker, install};
+
+#[tokio::test]
+async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
+    let stage = install("changes").await?;
+    let broker = broker().await?;
+    let (first, second) = (unique("orders"), unique("orders"));
+    let spec = format!(
+        "{{model: WoodOrder, rate: 20, errorRate: 0, topics: {{orders: {{name: {first}, partitions: 1}}}}, \
+          kafka: {{bootstrapServers: '{}'}}}}",
+        broker.inside()
+    );
+    stage.create::<OrderProducer>("wood", &spec).await?;
+    stage.ready("wood", "Running").await;
+    let before = stage.lives("wood").await?;
+
+    // Another topic is not a tuning: new pods, and the old ones lose nothing on their way out.
+    stage
+        .edit(
+            "wood",
+            &format!("{{topics: {{orders: {{name: {second}, partitions: 1}}}}}}"),
+        )
+        .await?;
+    eventually_ok(SOON, "other pods", async || {
+        let now = stage.lives("wood").await.map_err(|it| it.to_string())?;
+        if now.len() == 1 && now.keys().all(|pod| !before.contains_key(pod)) {
+            Ok(())
+        } else {
+            Err(format!("{now:?}"))
+        }
+    })
+    .await;
+    stage.ready("wood", "Running").await;
+    flows(broker.outside(), &second, 20).await;
+    super::producer::totals(&read_topic(broker.outside(), &first).await?);
+
+    let rolled = stage.lives("wood").await?;
+    stage
+        .kubectl(&["scale", "orderproducer/wood", "--replicas=3"])
+        .await?;
+    let three = super::pods::lives(&stage.all_ready("wood", 3).await);
+    assert!(
+        rolled.iter().all(|life| three.get(life.0) == Some(life.1)),
+        "{rolled:?} in {three:?}"
+    );
+    stage
+        .kubectl(&["scale", "orderproducer/wood", "--replicas=1"])
+        .await?;
+    stage.all_ready("wood", 1).await;
+
+    let scaled = stage.lives("wood").await?;
+    stage.edit("wood", "{paused: true}").await?;
+    stage.ready("wood", "Paused").await;
+    let silent = read_topic(broker.outside(), &second).await?.len();
+    stage.edit("wood", "{paused: false}").await?;
+    flows(broker.outside(), &second, silent + 20).await;
+    assert_eq!(
+        stage.lives("wood").await?,
+        scaled,
+        "a pause restarts nothing"
+    );
+
+    stage.kubectl(&["delete", "orderproducer/wood"]).await?;
+    nothing_left(&stage).await;
+    Ok(())
+}
+
+async fn flows(bootstrap: &str, topic: &str, count: usize) {
+    eventually_ok(SOON, "events", async || {
+        let records = read_topic(bootstrap, topic)
+            .await
+            .map_err(|it| it.to_string())?;
+        (records.len() >= count)
+            .then_some(())
+            .ok_or(records.len().to_string())
+    })
+    .await;
+}
+
+/// Waits until none of the operator's objects is there.
+async fn nothing_left(stage: &OnKind) {
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=ordermill");
+    eventually_ok(SOON, "nothing left behind", async || {
+        let deployments = stage.api::<Deployment>();
+        let config_maps = stage.api::<ConfigMap>();
+        let accounts = stage.api::<ServiceAccount>();
+        let budgets = stage.api::<PodDisruptionBudget>();
+        let pods = stage.api::<Pod>();
+        let left = async || -> Result<[usize; 5], kube::Error> {
+            Ok([
+                deployments.list(&ours).await?.items.len(),
+                config_maps.list(&ours).await?.items.len(),
+                accounts.list(&ours).await?.items.len(),
+                budgets.list(&ours).await?.items.len(),
+                pods.list(&ours).await?.items.len(),
+            ])
+        };
+        match left().await {
+            Ok([0, 0, 0, 0, 0]) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+}

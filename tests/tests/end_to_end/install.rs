@@ -1,0 +1,58 @@
+//! The first minutes of a newcomer: charts, examples, events.
+
+use ordermill_tests::TestResult;
+use ordermill_tests::reader::{Isolation, Until, read_all};
+
+use super::events::{Event, assert_contiguous};
+use super::release::{broker, install};
+use super::stage::has;
+
+#[tokio::test]
+async fn the_wood_examples_run_as_they_are() -> TestResult {
+    let stage = install("wood").await?;
+    let broker = broker().await?;
+    let brokers = format!("kafka.bootstrapServers={}", broker.inside());
+    stage.upgrade(&[&brokers]).await?;
+    stage
+        .kubectl(&["apply", "--filename", "examples/wood-orders"])
+        .await?;
+    for (producer, topic, rate) in [("customer", "orders", 2.0), ("supplier", "stocks", 1.0)] {
+        stage.ready(producer, "Running").await;
+        stage.all_ready(producer, 1).await;
+        let status = stage
+            .status(producer, "an observed rate", |status| {
+                let observed = status.observed.as_ref();
+                observed.is_some_and(|it| it.events > Some(10) && it.rate_per_second.is_some())
+            })
+            .await;
+        let observed: f64 = status.observed.unwrap().rate_per_second.unwrap().parse()?;
+        // Deliveries come at random times, and the rate is that of the last seconds.
+        assert!(
+            observed > rate / 4.0 && observed < rate * 4.0,
+            "{producer}: {observed}"
+        );
+        let records = read_all(
+            broker.outside(),
+            topic,
+            Isolation::ReadCommitted,
+            Until::end(),
+        )
+        .await?;
+        let events = Event::all_of_namespace(&records, stage.namespace.name(), producer);
+        assert!(events.len() > 5, "{}", events.len());
+        assert_contiguous(&events);
+    }
+    let table = stage.kubectl(&["get", "orderproducers"]).await?;
+    assert!(
+        table.contains("customer") && table.contains("Running"),
+        "{table}"
+    );
+    let status = stage
+        .status("customer", "ready and tuned", |status| {
+            has(status, "Ready", "True", "Running")
+                && has(status, "TuningApplied", "True", "Applied")
+        })
+        .await;
+    assert_eq!(status.ready_replicas, Some(1));
+    Ok(())
+}

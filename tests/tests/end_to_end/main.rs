@@ -1,0 +1,24 @@
+//! What a user does with Ordermill on a real cluster, from the charts to the events on Kafka.
+//!
+//! `make e2e` makes the cluster and runs these. Each test has a namespace with an operator of its own, installed by the chart
+//! with rights in that namespace alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod bounded;
+mod changes;
+#[path = "../support/events.rs"]
+#[expect(dead_code, reason = "other suites use the rest")]
+mod events;
+mod faults;
+mod install;
+mod limits;
+mod live;
+mod pods;
+#[path = "../support/producer/mod.rs"]
+mod producer;
+mod release;
+#[path = "../support/stage.rs"]
+#[expect(dead_code, reason = "other suites use the rest")]
+mod stage;
+mod upgrade;

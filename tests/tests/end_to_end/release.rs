@@ -1,0 +1,142 @@
+//! An operator on the cluster, installed as users install it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ordermill_tests::helm::Helm;
+use ordermill_tests::kind::{Broker, Cluster};
+use ordermill_tests::kubernetes::Namespace;
+use ordermill_tests::{Scratch, TestResult};
+use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::stage::Stage;
+
+/// Pods start, and images are there already.
+pub const SOON: Duration = Duration::from_mins(3);
+
+/// Held by all tests, and alone by one that takes the API server away from the others.
+static CALM: RwLock<()> = RwLock::const_new(());
+
+/// The chart's name for what it installs.
+pub const OPERATOR: &str = "ordermill";
+
+/// What a test holds of the cluster while it runs.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is held, not read")]
+enum Peace {
+    /// Others may run beside it.
+    Shared(RwLockReadGuard<'static, ()>),
+    /// It has the cluster to itself.
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+/// A release of the operator's chart.
+#[derive(Debug)]
+pub struct Release {
+    home: Scratch,
+    _peace: Peace,
+}
+
+/// A namespace of the cluster with an operator.
+pub type OnKind = Stage<Cluster, Release>;
+
+/// The cluster, with our definitions in it.
+pub async fn cluster() -> TestResult<Arc<Cluster>> {
+    static CLUSTER: Mutex<Option<Arc<Cluster>>> = Mutex::const_new(None);
+    let mut known = CLUSTER.lock().await;
+    if let Some(cluster) = &*known {
+        return Ok(Arc::clone(cluster));
+    }
+    let cluster = Arc::new(Cluster::find(&Cluster::name_of_tests()).await?);
+    cluster.clear().await?;
+    let home = Scratch::new("helm")?;
+    let chart = [
+        "upgrade",
+        "--install",
+        "ordermill-crds",
+        "charts/ordermill-crds",
+    ];
+    helm(&cluster, &home, "default", &chart).await?;
+    *known = Some(Arc::clone(&cluster));
+    Ok(cluster)
+}
+
+/// The broker of all tests that do not disturb it.
+pub async fn broker() -> TestResult<&'static Broker> {
+    static BROKER: OnceCell<(Namespace, Broker)> = OnceCell::const_new();
+    let start = async || -> TestResult<(Namespace, Broker)> {
+        let cluster = cluster().await?;
+        let namespace = cluster.namespace("kafka").await?;
+        let broker = Broker::start(&cluster, &namespace).await?;
+        Ok((namespace, broker))
+    };
+    Ok(&BROKER.get_or_try_init(start).await?.1)
+}
+
+/// Installs an operator for a new namespace.
+pub async fn install(prefix: &str) -> TestResult<OnKind> {
+    install_with(prefix, Peace::Shared(CALM.read().await), &[]).await
+}
+
+/// The same for a test that has the cluster to itself, with more values of the chart, each `name=value`.
+pub async fn install_alone(prefix: &str, values: &[&str]) -> TestResult<OnKind> {
+    install_with(prefix, Peace::Alone(CALM.write().await), values).await
+}
+
+async fn install_with(prefix: &str, peace: Peace, values: &[&str]) -> TestResult<OnKind> {
+    let cluster = cluster().await?;
+    let namespace = cluster.namespace(prefix).await?;
+    let operator = Release {
+        home: Scratch::new("helm")?,
+        _peace: peace,
+    };
+    let stage = Stage {
+        cluster,
+        namespace,
+        operator,
+    };
+    stage.upgrade(values).await?;
+    Ok(stage)
+}
+
+impl OnKind {
+    /// Installs the chart, or upgrades it, for this namespace with one replica unless the values say otherwise; waits until
+    /// its pods are ready.
+    pub async fn upgrade(&self, values: &[&str]) -> TestResult<String> {
+        let namespace = self.namespace.name();
+        let namespaces = format!("namespaces={{{namespace}}}");
+        let mut arguments = vec!["upgrade", "--install", OPERATOR, "charts/ordermill"];
+        let all = [namespaces.as_str(), "operator.replicas=1"];
+        for value in all.iter().chain(values) {
+            arguments.extend(["--set", value]);
+        }
+        arguments.extend(["--wait", "--timeout", "3m"]);
+        helm(&self.cluster, &self.operator.home, namespace, &arguments).await
+    }
+
+    /// kubectl in this namespace.
+    pub async fn kubectl(&self, arguments: &[&str]) -> TestResult<String> {
+        let here = ["--namespace", self.namespace.name()];
+        Ok(self.cluster.kubectl(here.iter().chain(arguments)).await?)
+    }
+}
+
+async fn helm(
+    cluster: &Cluster,
+    home: &Scratch,
+    namespace: &str,
+    arguments: &[&str],
+) -> TestResult<String> {
+    let launch = Helm::get().await?.launch(home.path());
+    let mut process = launch
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .args(arguments)
+        .args(["--namespace", namespace])
+        .start()?;
+    let exit = process.wait(SOON + SOON).await?;
+    if exit.code() == Some(0) {
+        Ok(exit.stdout)
+    } else {
+        Err(exit.stderr.into())
+    }
+}
