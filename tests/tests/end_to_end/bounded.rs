@@ -11,6 +11,7 @@ use ordermill_tests::{TestResult, unique};
 
 use super::producer::{read_topic, sequence, totals};
 use super::release::{OnKind, SOON, install};
+use super::stage::has;
 
 const EVENTS: u64 = 3_000;
 
@@ -48,11 +49,14 @@ async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -
     // Another image is no other work.
     let jobs = stage.api::<Job>().list(&ListParams::default()).await?.items;
     assert_eq!(jobs.len(), 1);
+    let image = "{workload: {image: 'ordermill-workload:another'}}";
+    let generation = stage.edit("wood", image).await?;
     stage
-        .edit("wood", "{workload: {image: 'ordermill-workload:another'}}")
-        .await?;
-    let status = stage.ready("wood", "Completed").await;
-    assert_eq!(status.observed_generation, Some(2));
+        .status("wood", "the edit is seen", |status| {
+            status.observed_generation == Some(generation)
+                && has(status, "Ready", "True", "Completed")
+        })
+        .await;
     let now = stage.api::<Job>().list(&ListParams::default()).await?.items;
     assert_eq!(
         now.iter().map(Job::uid).collect::<Vec<_>>(),

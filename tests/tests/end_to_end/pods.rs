@@ -33,7 +33,7 @@ impl OnKind {
         let pods = self.operators().await?;
         let pod = pods.first().ok_or("no operator")?;
         let path = format!(
-            "/api/v1/namespaces/{}/pods/{}:http-metrics/proxy/metrics",
+            "/api/v1/namespaces/{}/pods/{}:8080/proxy/metrics",
             self.namespace.name(),
             pod.name_any()
         );
