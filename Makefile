@@ -89,7 +89,7 @@ KIND_TOOL := cargo run $(LOCKED) --quiet --package ordermill-tests --bin kind --
 e2e: tools ## Install the charts on a cluster by kind and do what users do (needs a container engine; see docs/air-gap.md)
 	$(call part,images of Ordermill,$(MAKE) --no-print-directory images)
 	$(call part,cluster,$(KIND_TOOL) up $(ARCHIVES))
-	$(call part,end-to-end tests,cargo test $(LOCKED) --package ordermill-tests --features kind --test end_to_end || { $(KIND_TOOL) down; false; })
+	$(call part,end-to-end tests,cargo test $(LOCKED) --package ordermill-tests --features kind --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
 	$(call part,clean-up,$(KIND_TOOL) down)
 
 kind-build: tools ## Build the images of the cluster for end-to-end tests: the node's and the broker's
