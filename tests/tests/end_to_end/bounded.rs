@@ -6,11 +6,10 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams};
 use ordermill_crds::OrderProducer;
 use ordermill_tests::kind::Broker;
-use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
 use super::producer::{read_topic, sequence, totals};
-use super::release::{OnKind, SOON, install};
+use super::release::{OnKind, delivered, install};
 use super::stage::has;
 
 const EVENTS: u64 = 3_000;
@@ -28,11 +27,11 @@ async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -
     );
     stage.create::<OrderProducer>("wood", &spec).await?;
     for round in 1..=2 {
-        delivered(&broker, &topic, 300 * round).await;
+        delivered(&broker, &topic, 300 * round).await?;
         kill_a_pod(&stage).await?;
     }
     broker.kill(&stage.cluster).await?;
-    delivered(&broker, &topic, 1_200).await;
+    delivered(&broker, &topic, 1_200).await?;
     kill_a_pod(&stage).await?;
     stage.ready("wood", "Completed").await;
 
@@ -67,19 +66,6 @@ async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -
         records.len()
     );
     Ok(())
-}
-
-/// Waits until a reader who sees only what is committed sees so many.
-async fn delivered(broker: &Broker, topic: &str, count: usize) {
-    eventually_ok(SOON, "committed events", async || {
-        let records = read_topic(broker.outside(), topic)
-            .await
-            .map_err(|it| it.to_string())?;
-        (records.len() >= count)
-            .then_some(())
-            .ok_or(records.len().to_string())
-    })
-    .await;
 }
 
 /// Kills one that runs, as a node that is lost would.

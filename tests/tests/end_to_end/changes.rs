@@ -9,7 +9,7 @@ use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
 use super::producer::read_topic;
-use super::release::{OnKind, SOON, broker, install};
+use super::release::{OnKind, SOON, broker, delivered, install};
 
 #[tokio::test]
 async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
@@ -42,7 +42,7 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
     })
     .await;
     stage.ready("wood", "Running").await;
-    flows(broker.outside(), &second, 20).await;
+    delivered(broker, &second, 20).await?;
     super::producer::totals(&read_topic(broker.outside(), &first).await?);
 
     let rolled = stage.lives("wood").await?;
@@ -64,7 +64,7 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
     stage.ready("wood", "Paused").await;
     let silent = read_topic(broker.outside(), &second).await?.len();
     stage.edit("wood", "{paused: false}").await?;
-    flows(broker.outside(), &second, silent + 20).await;
+    delivered(broker, &second, silent + 20).await?;
     assert_eq!(
         stage.lives("wood").await?,
         scaled,
@@ -74,18 +74,6 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
     stage.kubectl(&["delete", "orderproducer/wood"]).await?;
     nothing_left(&stage).await;
     Ok(())
-}
-
-async fn flows(bootstrap: &str, topic: &str, count: usize) {
-    eventually_ok(SOON, "events", async || {
-        let records = read_topic(bootstrap, topic)
-            .await
-            .map_err(|it| it.to_string())?;
-        (records.len() >= count)
-            .then_some(())
-            .ok_or(records.len().to_string())
-    })
-    .await;
 }
 
 /// Waits until none of the operator's objects is there.

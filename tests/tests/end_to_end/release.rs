@@ -6,6 +6,7 @@ use std::time::Duration;
 use ordermill_tests::helm::Helm;
 use ordermill_tests::kind::{Broker, Cluster};
 use ordermill_tests::kubernetes::Namespace;
+use ordermill_tests::reader::{Isolation, Until, read_all};
 use ordermill_tests::{Scratch, TestResult};
 use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -71,6 +72,13 @@ pub async fn broker() -> TestResult<&'static Broker> {
         Ok((namespace, broker))
     };
     Ok(&BROKER.get_or_try_init(start).await?.1)
+}
+
+/// Waits until a reader who sees only what is committed has read so many events.
+pub async fn delivered(broker: &Broker, topic: &str, count: usize) -> TestResult {
+    let until = Until::count(count).within(SOON);
+    read_all(broker.outside(), topic, Isolation::ReadCommitted, until).await?;
+    Ok(())
 }
 
 /// Installs an operator for a new namespace.
