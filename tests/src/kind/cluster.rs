@@ -65,7 +65,7 @@ impl Cluster {
             tools::run(&mut command)
                 .map_err(Error::command("loading an image into the cluster"))?;
         }
-        Self::find(&settings.name).await
+        Self::connect(engine, &kind, &settings.name).await
     }
 
     /// The cluster of a name.
@@ -78,6 +78,10 @@ impl Cluster {
         if !exists(&kind, name)? {
             return Err(Error::NoCluster(name.to_owned()));
         }
+        Self::connect(engine, &kind, name).await
+    }
+
+    async fn connect(engine: Engine, kind: &Kind, name: &str) -> Result<Self, Error> {
         let folder = Scratch::new("kind").map_err(Error::files("a temporary folder"))?;
         let kubeconfig = folder.path().join(KUBECONFIG);
         let mut export = Command::new(kind.program());

@@ -11,9 +11,7 @@ use crate::tools;
 
 /// An engine that answers.
 #[derive(Debug, Clone)]
-pub struct Engine {
-    version: String,
-}
+pub struct Engine(());
 
 impl Engine {
     /// The engine that the docker command reaches, by `DOCKER_HOST` or its usual socket.
@@ -23,16 +21,8 @@ impl Engine {
     pub fn find() -> Result<Self, Error> {
         let mut ask = Command::new("docker");
         ask.args(["version", "--format", "{{.Server.Version}}"]);
-        let output = tools::run(&mut ask).map_err(Error::Engine)?;
-        Ok(Self {
-            version: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-        })
-    }
-
-    /// The engine's release.
-    #[must_use]
-    pub fn version(&self) -> &str {
-        &self.version
+        tools::run(&mut ask).map_err(Error::Engine)?;
+        Ok(Self(()))
     }
 
     /// Runs a command of the engine to its end and gives what it wrote to standard output.

@@ -18,18 +18,15 @@ pub use broker::Broker;
 pub use cluster::{Cluster, Settings};
 pub use engine::Engine;
 pub use images::{NodeImage, kafka_image};
-pub use programs::{COREDNS_VERSION, KIND_VERSION, Kind, NodePrograms};
+pub use programs::{Kind, NodePrograms};
 pub use rootfs::Rootfs;
 
-use crate::tools::{CommandError, MissingTool};
+use crate::tools::CommandError;
 use crate::{cache, kafka, kubernetes};
 
 /// What can go wrong with a cluster by kind.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A tool is not there.
-    #[error(transparent)]
-    Tool(#[from] MissingTool),
     /// A part cannot be made.
     #[error("what the cluster is made of cannot be made")]
     Build(#[from] cache::Error),

@@ -9,9 +9,9 @@ use crate::kubernetes;
 use crate::tools;
 
 /// The release of kind.
-pub const KIND_VERSION: &str = "0.33.0";
+const KIND_VERSION: &str = "0.33.0";
 /// The release of the cluster's name server.
-pub const COREDNS_VERSION: &str = "1.12.4";
+const COREDNS_VERSION: &str = "1.12.4";
 
 const COREDNS: GoProgram = GoProgram {
     name: "coredns",
