@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use ordermill_config::full_error;
 use ordermill_config::{
     EnvironmentErrors, KafkaConnection, kafka_from_environment, process_variables,
 };
@@ -95,14 +94,10 @@ pub(crate) fn run(options: Options) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {}", full_error(&Failure::Runtime(error)));
-            return ExitCode::FAILURE;
-        }
-    };
-    shutdown::end_with(runtime.block_on(run_async(options)))
+    match runtime {
+        Ok(runtime) => shutdown::end_with(runtime.block_on(run_async(options))),
+        Err(error) => shutdown::end_with(Err(Failure::Runtime(error))),
+    }
 }
 
 /// A table where there is a terminal that can show one.
