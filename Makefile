@@ -2,11 +2,13 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes e2e kind kind-build kind-up kind-down clean-cache images check-images install tools
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes e2e kind kind-build kind-up kind-down walk-through clean-cache images check-images install tools
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# Where `make images` puts the images.
+BUILT := $(TARGET)/images
 
 DENY_VERSION := 0.20.2
 DENY_FOLDER := $(CACHE)/cargo-deny-$(DENY_VERSION)
@@ -16,7 +18,7 @@ DENY := $(DENY_FOLDER)/bin/cargo-deny
 LOCKED := $(if $(CI),--locked)
 # A test may start brokers of half a gigabyte each, so a machine with many cores does not run one on each.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) : 4)))
+export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 4)))
 
 PROGRAMS := --package ordermill-cli --package ordermill-operator --package ordermill-workload
 
@@ -35,23 +37,23 @@ build: tools ## Build the programs: ordermill, ordermill-operator and ordermill-
 	cargo build $(LOCKED) $(PROGRAMS)
 
 test: tools ## Run all tests, on a real Kafka, Kubernetes and OpenTelemetry Collector
-	$(call part,what the tests run on,cargo run $(LOCKED) --package ordermill-tests --bin prepare)
+	$(call part,what the tests run on,cargo run $(LOCKED) --bin prepare)
 	$(call part,programs and tests,cargo build $(LOCKED) --workspace --all-targets)
 	$(call part,tests,ORDERMILL_BIN_DIR=$(TARGET)/debug cargo test $(LOCKED) --workspace)
 
 images: tools ## Build both container images as archives in target/images, without a container engine
 	@echo 'int main(void) { return 0; }' | $${CC:-cc} -static -x c -o /dev/null - 2>/dev/null || \
 		{ echo "missing: a static C library (Debian: libc6-dev; Fedora: glibc-static; not on Linux: see the Dockerfile)"; exit 1; }
-	@cargo run $(LOCKED) --package ordermill-images -- archives --output $(TARGET)/images $(IMAGES)
+	@cargo run $(LOCKED) --bin ordermill-images -- archives --output $(BUILT) $(IMAGES)
 
 check-images: ## Run what `make images` has built, each program in its own file system (root, or user namespaces)
-	ORDERMILL_IMAGES=$(TARGET)/images cargo test $(LOCKED) --package ordermill-images -- --ignored
+	ORDERMILL_IMAGES=$(BUILT) cargo test $(LOCKED) --workspace --test built -- --ignored
 
 install: images ## Install definitions and operator, with images of this checkout, in the current kubectl context
 	images/install $(TARGET)/images $(HELM_ARGUMENTS)
 
 prepare: tools ## Fetch and build what the tests run on, and say what is missing
-	cargo run $(LOCKED) --package ordermill-tests --bin prepare
+	cargo run $(LOCKED) --bin prepare
 
 lint: tools $(DENY) ## Check format, lints, licences and duplicate crates
 	cargo fmt --all --check
@@ -62,41 +64,50 @@ fmt: ## Format the code
 	cargo fmt --all
 
 generate: tools ## Write crds/*.yaml and their chart from the types, and the table of the other chart's values
-	cargo run $(LOCKED) --package ordermill-crds --bin generate-crds
-	cargo run $(LOCKED) --package ordermill-tests --bin values
+	cargo run $(LOCKED) --bin generate-crds
+	cargo run $(LOCKED) --bin values
 
 audit: $(DENY) ## Ask for security advisories and yanked crates (needs the network)
 	$(DENY) $(LOCKED) check advisories
 
 bench: tools ## Measure a producer against Kafka's own ProducerPerformance, on release builds
 	cargo build $(LOCKED) --release --package ordermill-workload
-	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin throughput
+	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --bin throughput
 
 bench-operator: tools ## Measure the operator: requests to the API server, latency of edits, memory, on release builds
 	cargo build $(LOCKED) --release --package ordermill-operator --package ordermill-workload
-	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --package ordermill-tests --bin reconciles
+	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --bin reconciles
 
 kubernetes: tools build ## Start a Kubernetes control plane and a Kafka for the operator and kubectl; Ctrl-C ends them
-	ORDERMILL_BIN_DIR=$(TARGET)/debug cargo run $(LOCKED) --package ordermill-tests --bin kubernetes
+	ORDERMILL_BIN_DIR=$(TARGET)/debug cargo run $(LOCKED) --bin kubernetes
 
 kind: tools images ## Make a playground by kind, of official images: Kafka, Grafana, the operator, the examples
 	kind/up $(TARGET)/images
 
 # What the end-to-end tests run on: a cluster by kind, of images of ours or (KIND_NODE_IMAGE=official) of pulled ones.
-ARCHIVES = $(wildcard $(TARGET)/images/*.tar)
-KIND_TOOL := cargo run $(LOCKED) --quiet --package ordermill-tests --bin kind --
+# Their images of Ordermill are optimized less, so that they are built sooner: E2E_PROFILE=release takes the real ones.
+E2E_PROFILE ?= quick
+E2E_IMAGES = $(TARGET)/images-$(E2E_PROFILE)
+E2E_MAKE_IMAGES = $(MAKE) --no-print-directory images BUILT=$(E2E_IMAGES) IMAGES='--profile $(E2E_PROFILE) $(IMAGES)'
+ARCHIVES = $(addprefix $(E2E_IMAGES)/,ordermill-operator.tar ordermill-workload.tar)
+KIND_TOOL := cargo run $(LOCKED) --quiet --bin kind --
 
 e2e: tools ## Install the charts on a cluster by kind and do what users do (needs a container engine; see docs/air-gap.md)
-	$(call part,images of Ordermill,$(MAKE) --no-print-directory images)
+	$(call part,images of Ordermill,$(E2E_MAKE_IMAGES))
+	$(call part,checks of the images,$(MAKE) --no-print-directory check-images BUILT=$(E2E_IMAGES))
 	$(call part,cluster,$(KIND_TOOL) up $(ARCHIVES))
-	$(call part,end-to-end tests,cargo test $(LOCKED) --package ordermill-tests --features kind --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
+	$(call part,end-to-end tests,cargo test $(LOCKED) --workspace --features ordermill-tests/kind --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
 	$(call part,clean-up,$(KIND_TOOL) down)
 
 kind-build: tools ## Build the images of the cluster for end-to-end tests: the node's and the broker's
 	$(KIND_TOOL) build
 
-kind-up: tools images ## Make that cluster, with the images of Ordermill in it
+kind-up: tools ## Make that cluster, with the images of Ordermill in it
+	$(E2E_MAKE_IMAGES)
 	$(KIND_TOOL) up $(ARCHIVES)
+
+walk-through: kind-up ## Run the commands of docs/walk-through.md on that cluster, and write down there what they print
+	cargo run $(LOCKED) --bin walk_through -- docs/walk-through.md
 
 kind-down: tools ## Delete it
 	$(KIND_TOOL) down

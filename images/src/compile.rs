@@ -18,6 +18,8 @@ pub struct Compiler {
     pub target: PathBuf,
     /// For which processor.
     pub architecture: Architecture,
+    /// The profile of cargo; its results are in a folder of its name, as of every profile but cargo's own `dev`.
+    pub profile: String,
 }
 
 /// Why there are no programs.
@@ -51,7 +53,11 @@ impl Compiler {
     ///
     /// # Errors
     /// [`Error::Folder`] and [`Error::NoCargoHome`].
-    pub fn of_environment(checkout: &Path, architecture: Architecture) -> Result<Self, Error> {
+    pub fn of_environment(
+        checkout: &Path,
+        architecture: Architecture,
+        profile: String,
+    ) -> Result<Self, Error> {
         let folder = |variable| {
             env::var_os(variable)
                 .filter(|value| !value.is_empty())
@@ -70,6 +76,7 @@ impl Compiler {
             cargo_home: checkout.join(cargo_home),
             checkout,
             architecture,
+            profile,
         })
     }
 
@@ -89,7 +96,8 @@ impl Compiler {
             }
         }
         let status = command
-            .args(["build", "--locked", "--release", "--target"])
+            .args(["build", "--locked", "--profile", &self.profile])
+            .arg("--target")
             .arg(self.architecture.target())
             .arg("--target-dir")
             .arg(&self.target)
@@ -123,7 +131,9 @@ impl Compiler {
     /// The folder that the programs are in.
     #[must_use]
     pub fn programs(&self) -> PathBuf {
-        self.target.join(self.architecture.target()).join("release")
+        self.target
+            .join(self.architecture.target())
+            .join(&self.profile)
     }
 
     /// For rustc, with the separators that let a folder have spaces.
@@ -155,6 +165,7 @@ mod tests {
             cargo_home: "/home/a b/.cargo".into(),
             target: "/home/a b/target/static".into(),
             architecture: Architecture::Amd64,
+            profile: "quick".to_owned(),
         };
         let flags = compiler.rust_flags().into_string().unwrap();
         assert_eq!(
@@ -169,7 +180,7 @@ mod tests {
         );
         assert_eq!(
             compiler.programs(),
-            Path::new("/home/a b/target/static/x86_64-unknown-linux-gnu/release")
+            Path::new("/home/a b/target/static/x86_64-unknown-linux-gnu/quick")
         );
     }
 }

@@ -23,6 +23,9 @@ struct Arguments {
     /// Take the programs from this folder instead of building them.
     #[arg(long, value_name = "FOLDER", global = true)]
     programs: Option<PathBuf>,
+    /// The profile of cargo that the programs are built with: `quick` for tests.
+    #[arg(long, value_name = "NAME", global = true, default_value = "release")]
+    profile: String,
     /// Where the results go.
     #[arg(
         long,
@@ -101,7 +104,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     let programs = if let Some(folder) = &arguments.programs {
         folder.clone()
     } else {
-        let compiler = Compiler::of_environment(checkout, architecture)?;
+        let compiler = Compiler::of_environment(checkout, architecture, arguments.profile.clone())?;
         compiler.run()?;
         compiler.programs()
     };

@@ -154,8 +154,15 @@ impl Cluster {
     /// # Errors
     /// [`Error::Kubernetes`].
     pub async fn namespace(&self, prefix: &str) -> Result<Namespace, Error> {
-        let name = unique(prefix);
-        Ok(Namespace::create(self.client()?, &name, &self.leaving).await?)
+        self.namespace_named(&unique(prefix)).await
+    }
+
+    /// A new namespace of this very name.
+    ///
+    /// # Errors
+    /// [`Error::Kubernetes`].
+    pub async fn namespace_named(&self, name: &str) -> Result<Namespace, Error> {
+        Ok(Namespace::create(self.client()?, name, &self.leaving).await?)
     }
 
     /// Deletes what tests of earlier processes have left, and waits until it is gone: it takes room from the next ones.

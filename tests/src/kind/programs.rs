@@ -20,8 +20,9 @@ const COREDNS: GoProgram = GoProgram {
     files: &[
         ("go.mod", include_str!("../../platform/coredns/go.mod")),
         ("go.sum", include_str!("../../platform/coredns/go.sum")),
+        ("main.go", include_str!("../../platform/coredns/main.go")),
     ],
-    package: "github.com/coredns/coredns",
+    package: ".",
 };
 
 const KIND: GoProgram = GoProgram {

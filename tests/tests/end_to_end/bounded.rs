@@ -1,18 +1,25 @@
 //! A bounded producer delivers exactly its count, whatever dies meanwhile.
 
+use std::time::Duration;
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams};
 use ordermill_crds::OrderProducer;
 use ordermill_tests::kind::Broker;
+use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
-use super::producer::{read_topic, sequence, totals};
 use super::release::{OnKind, delivered, install};
-use super::stage::has;
+use crate::support::producer::{read_topic, sequence, totals};
+use crate::support::stage::has;
 
 const EVENTS: u64 = 3_000;
+/// A Job waits 10 s, 20 s, then 40 s after failures in a row before it makes another pod.
+const AFTER_FAILURES: Duration = Duration::from_secs(40 + 120);
+/// Where Kubernetes tells which index of a Job a pod is.
+const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 #[tokio::test]
 async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -> TestResult {
@@ -26,13 +33,21 @@ async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -
         broker.inside()
     );
     stage.create::<OrderProducer>("wood", &spec).await?;
-    for round in 1..=2 {
-        delivered(&broker, &topic, 300 * round).await?;
-        kill_a_pod(&stage).await?;
+    for index in 0..2 {
+        delivered(&broker, &topic, 300 * (index + 1)).await?;
+        kill_pod(&stage, index).await?;
     }
     broker.kill(&stage.cluster).await?;
     delivered(&broker, &topic, 1_200).await?;
-    kill_a_pod(&stage).await?;
+    kill_pod(&stage, 2).await?;
+    eventually_ok(AFTER_FAILURES, "a Job that is complete", async || {
+        let list = stage.api::<Job>().list(&ListParams::default()).await;
+        let jobs = list.map_err(|error| error.to_string())?.items;
+        let status = jobs.first().and_then(|job| job.status.clone());
+        let complete = status.as_ref().is_some_and(|it| it.succeeded == Some(3));
+        complete.then_some(()).ok_or(format!("{status:?}"))
+    })
+    .await;
     stage.ready("wood", "Completed").await;
 
     let records = read_topic(broker.outside(), &topic).await?;
@@ -68,17 +83,14 @@ async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -
     Ok(())
 }
 
-/// Kills one that runs, as a node that is lost would.
-async fn kill_a_pod(stage: &OnKind) -> TestResult {
+/// Kills the pod of an index, as a node that is lost would.
+async fn kill_pod(stage: &OnKind, index: usize) -> TestResult {
     let pods = stage.pods("wood").await?;
-    let runs = |pod: &&Pod| {
-        let phase = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.phase.as_deref());
-        phase == Some("Running")
-    };
-    let pod = pods.iter().find(runs).ok_or("no pod runs any more")?;
+    let index = index.to_string();
+    let of_index = |pod: &&Pod| pod.labels().get(COMPLETION_INDEX) == Some(&index);
+    let pod = pods.iter().find(of_index).ok_or("the index has no pod")?;
+    let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+    assert_eq!(phase, Some("Running"), "the index {index} is not at work");
     let at_once = DeleteParams::default().grace_period(0);
     stage.api::<Pod>().delete(&pod.name_any(), &at_once).await?;
     Ok(())

@@ -8,8 +8,8 @@ use ordermill_crds::OrderProducer;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
-use super::producer::read_topic;
 use super::release::{OnKind, SOON, broker, delivered, install};
+use crate::support::producer::read_topic;
 
 #[tokio::test]
 async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
@@ -43,7 +43,7 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
     .await;
     stage.ready("wood", "Running").await;
     delivered(broker, &second, 20).await?;
-    super::producer::totals(&read_topic(broker.outside(), &first).await?);
+    crate::support::producer::totals(&read_topic(broker.outside(), &first).await?);
 
     let rolled = stage.lives("wood").await?;
     stage

@@ -9,9 +9,9 @@ use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
 use super::pods::is_ready;
-use super::producer::{read_topic, totals};
 use super::release::{OnKind, SOON, install_alone};
-use super::stage::has;
+use crate::support::producer::{read_topic, totals};
+use crate::support::stage::has;
 
 #[tokio::test]
 async fn whatever_dies_workloads_go_on_and_edits_arrive() -> TestResult {

@@ -3,9 +3,9 @@
 use ordermill_tests::TestResult;
 use ordermill_tests::reader::{Isolation, Until, read_all};
 
-use super::events::{Event, assert_contiguous};
 use super::release::{broker, install};
-use super::stage::has;
+use crate::support::events::{Event, assert_contiguous};
+use crate::support::stage::has;
 
 #[tokio::test]
 async fn the_wood_examples_run_as_they_are() -> TestResult {

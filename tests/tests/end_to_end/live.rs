@@ -8,9 +8,9 @@ use ordermill_tests::reader::Record;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
-use super::producer::{assert_share, injected, read_topic, sequence, totals};
 use super::release::{OnKind, SOON, broker, install};
-use super::stage::has;
+use crate::support::producer::{injected, read_topic, sequence, totals};
+use crate::support::stage::has;
 
 /// Events that a share is judged by.
 const EVENTS: usize = 5_000;
@@ -51,6 +51,19 @@ fn assert_injected(what: &str, records: &[Record], share: f64) {
     let numbers = records.iter().map(sequence);
     let all = numbers.clone().max().unwrap() - numbers.min().unwrap() + 1;
     assert_share(what, all - sound, all, share);
+}
+
+/// Fails where a count of a share of independent draws is off by more than a chance of 1 in 10⁹: 6.2 standard deviations,
+/// and one for the counts being whole.
+fn assert_share(what: &str, count: u64, of: u64, share: f64) {
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let (count, of) = (count as f64, of as f64);
+    let bound = 6.2 * (of * share * (1.0 - share)).sqrt() + 1.0;
+    let off = (count - of * share).abs();
+    assert!(
+        off <= bound,
+        "{what}: {count} of {of} are {off:.0} off a share of {share}, more than {bound:.0}"
+    );
 }
 
 #[tokio::test]

@@ -7,18 +7,13 @@
 
 mod bounded;
 mod changes;
-#[path = "../support/events.rs"]
-#[expect(dead_code, reason = "other suites use the rest")]
-mod events;
 mod faults;
 mod install;
 mod limits;
 mod live;
 mod pods;
-#[path = "../support/producer/mod.rs"]
-mod producer;
 mod release;
-#[path = "../support/stage.rs"]
-#[expect(dead_code, reason = "other suites use the rest")]
-mod stage;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "other suites use the rest")]
+mod support;
 mod upgrade;

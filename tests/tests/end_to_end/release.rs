@@ -10,7 +10,7 @@ use ordermill_tests::reader::{Isolation, Until, read_all};
 use ordermill_tests::{Scratch, TestResult};
 use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::stage::Stage;
+use crate::support::stage::Stage;
 
 /// Pods start, and images are there already.
 pub const SOON: Duration = Duration::from_mins(3);

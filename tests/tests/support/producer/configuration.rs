@@ -11,7 +11,6 @@ use ordermill_config::{
     WORKLOAD_FILE, producer_documents,
 };
 use ordermill_crds::OrderProducerSpec;
-use ordermill_tests::collector::Collector;
 use ordermill_tests::{Scratch, TestResult, unique};
 
 /// What a resource's spec does not say itself.
@@ -39,14 +38,7 @@ impl Setup {
     }
 }
 
-impl Setup {
-    /// The same with telemetry over gRPC, as a service of this name.
-    pub fn exporting_to(mut self, collector: &Collector, service: &str) -> TestResult<Self> {
-        self.telemetry.endpoint = Some(collector.endpoint().parse()?);
-        service.clone_into(&mut self.telemetry.service_name);
-        Ok(self)
-    }
-}
+impl Setup {}
 
 /// How the two files lie in their folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,20 +1,16 @@
 //! Producers as processes: how they are started, tuned and killed, and what is read of them.
 
-#![allow(dead_code, unused_imports, reason = "each suite uses its own part")]
-
 mod account;
 mod configuration;
-mod counts;
 mod dice;
 mod process;
 
 use std::time::Duration;
 
-pub use account::{Comparable, Totals, comparable, injected, is_copy, sequence, totals};
+pub use account::{Totals, comparable, injected, is_copy, sequence, totals};
 pub use configuration::{Configuration, Setup};
-pub use counts::{Counts, OK, assert_share, delivered_counts, exported_counts, is_held_back};
 pub use dice::Dice;
-pub use process::{LogLine, Processor, Producer, Run, State};
+pub use process::{Processor, Producer, Run, State};
 
 use ordermill_tests::TestResult;
 use ordermill_tests::reader::{Isolation, Record, Until, read_all};
@@ -58,12 +54,6 @@ async fn read_each(
         records.push(topic.await??);
     }
     Ok(records)
-}
-
-/// The first so many committed records of a topic that may still grow.
-pub async fn read_first(bootstrap: &str, topic: &str, count: u64) -> TestResult<Vec<Record>> {
-    let until = Until::count(usize::try_from(count)?);
-    Ok(read_all(bootstrap, topic, Isolation::ReadCommitted, until).await?)
 }
 
 /// Waits until so many committed records are in a topic.

@@ -1,0 +1,7 @@
+//! Producers as processes: what they deliver, whatever happens to them meanwhile.
+
+mod bounded;
+mod faults;
+mod outage;
+mod security;
+mod topics;

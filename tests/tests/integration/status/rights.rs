@@ -1,0 +1,109 @@
+//! What people with few rights get.
+
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::PostParams;
+use ordermill_tests::TestResult;
+use ordermill_tests::kubernetes::{Identity, Node};
+use serde_json::json;
+
+use super::command::run;
+use super::show::running_producer;
+use crate::support::stage::Stage;
+
+/// Makes a role over our kinds.
+pub async fn may(
+    stage: &Stage,
+    role: &str,
+    verbs: &[&str],
+    resources: &[&str],
+    names: &[&str],
+) -> TestResult {
+    let role: Role = serde_json::from_value(json!({
+        "metadata": {"name": role},
+        "rules": [{"apiGroups": ["ordermill.dev"], "resources": resources, "resourceNames": names, "verbs": verbs}],
+    }))?;
+    stage
+        .api::<Role>()
+        .create(&PostParams::default(), &role)
+        .await?;
+    Ok(())
+}
+
+/// Gives a role to a user.
+pub async fn bind(stage: &Stage, role: &str, user: &str) -> TestResult {
+    let binding: RoleBinding = serde_json::from_value(json!({
+        "metadata": {"name": format!("{role}-{user}")},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }))?;
+    stage
+        .api::<RoleBinding>()
+        .create(&PostParams::default(), &binding)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_of_our_kinds_alone_has_a_status_and_is_told_the_rest() -> TestResult {
+    let stage = Stage::set("reader").await?;
+    let _node = Node::start(&stage.cluster, stage.namespace.name()).await?;
+    let _broker = running_producer(&stage, "food").await?;
+    may(&stage, "reader", &["get", "list", "watch"], &["*"], &[]).await?;
+    bind(&stage, "reader", "reader").await?;
+    let kubeconfig = stage
+        .cluster
+        .kubeconfig_as(&Identity::user("reader"))
+        .await?;
+    let namespace = stage.namespace.name();
+
+    let shown = run(&kubeconfig, &["status", "-n", namespace])
+        .await?
+        .assert_code(0);
+    assert!(
+        shown.stdout.ends_with("1 resource, ready\n"),
+        "{}",
+        shown.stdout
+    );
+    let one = run(&kubeconfig, &["status", "oprod/food", "-n", namespace])
+        .await?
+        .assert_code(0)
+        .stdout;
+    assert!(one.contains("TuningApplied  True"), "{one}");
+    assert!(
+        one.contains("note: not shown: pods: you may not list pods in namespace"),
+        "{one}"
+    );
+    assert!(
+        one.contains("note: not shown: events: you may not list events in namespace"),
+        "{one}"
+    );
+
+    let everywhere = run(&kubeconfig, &["status", "-A"]).await?.assert_code(1);
+    assert!(
+        everywhere
+            .stderr
+            .contains("list orderproducers in any namespace: you may not"),
+        "{}",
+        everywhere.stderr
+    );
+    assert!(everywhere.stderr.contains("-n"), "{}", everywhere.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_of_some_kinds_sees_these() -> TestResult {
+    let stage = Stage::set("some").await?;
+    may(&stage, "some", &["list"], &["orderproducers"], &[]).await?;
+    bind(&stage, "some", "some").await?;
+    let kubeconfig = stage.cluster.kubeconfig_as(&Identity::user("some")).await?;
+    let namespace = stage.namespace.name();
+    let shown = run(&kubeconfig, &["status", "-n", namespace])
+        .await?
+        .assert_code(0)
+        .stdout;
+    assert!(
+        shown.contains("note: not shown: list workers in namespace"),
+        "{shown}"
+    );
+    Ok(())
+}
