@@ -63,9 +63,10 @@ lint: tools $(DENY) ## Check format, lints, licences and duplicate crates
 fmt: ## Format the code
 	cargo fmt --all
 
-generate: tools ## Write crds/*.yaml and their chart from the types, and the table of the other chart's values
+generate: tools ## Write crds/*.yaml and their chart, the table of the other chart's values, and the OpenAPI documents
 	cargo run $(LOCKED) --bin generate-crds
 	cargo run $(LOCKED) --bin values
+	cargo run $(LOCKED) --bin generate-openapi
 
 audit: $(DENY) ## Ask for security advisories and yanked crates (needs the network)
 	$(DENY) $(LOCKED) check advisories

@@ -1,5 +1,5 @@
-//! What Ordermill's integration tests run on, all of it real: an Apache Kafka broker, an OpenTelemetry Collector, a
-//! Kubernetes control plane, and the workspace's own programs as child processes.
+//! What Ordermill's integration tests run on, all of it real: an Apache Kafka broker, a PostgreSQL, an OpenTelemetry
+//! Collector, a Kubernetes control plane, and the workspace's own programs as child processes.
 //!
 //! Nothing has to be installed but a JDK, Maven and Go: [`cache`] fetches or builds each part once per user, from the
 //! recipes in `tests/platform/`, and [`tools`] says plainly which of the three is missing. Every part runs on ports and in
@@ -28,6 +28,7 @@ pub mod http;
 pub mod kafka;
 pub mod kind;
 pub mod kubernetes;
+pub mod postgres;
 pub mod process;
 pub mod reader;
 pub mod tools;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ordermill_tests::cache::Cache;
 use ordermill_tests::tools::{Jdk, Maven};
-use ordermill_tests::{Failure, collector, helm, kafka, kubernetes};
+use ordermill_tests::{Failure, collector, helm, kafka, kubernetes, postgres};
 
 fn main() -> ExitCode {
     match Cache::of_user() {
@@ -44,6 +44,15 @@ fn main() -> ExitCode {
                 "there"
             };
             Ok(format!("{} {done}", kafka::VERSION))
+        }),
+        part("PostgreSQL", || {
+            let postgres = postgres::Distribution::prepare()?;
+            let done = if postgres.was_fetched() {
+                "fetched"
+            } else {
+                "there"
+            };
+            Ok(format!("{} {done}", postgres::VERSION))
         }),
         part("OpenTelemetry Collector", || {
             let binary = collector::Binary::prepare()?;

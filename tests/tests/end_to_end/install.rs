@@ -16,7 +16,11 @@ async fn the_wood_examples_run_as_they_are() -> TestResult {
     stage
         .kubectl(&["apply", "--filename", "examples/wood-orders"])
         .await?;
-    for (producer, topic, rate) in [("customer", "orders", 2.0), ("supplier", "stocks", 1.0)] {
+    for (producer, topic, rates) in [
+        ("customer", "orders", 0.5..8.0),
+        // Deliveries come at random times: none in the last ten seconds is rare, and no mistake.
+        ("supplier", "stocks", 0.0..4.0),
+    ] {
         stage.ready(producer, "Running").await;
         stage.all_ready(producer, 1).await;
         let status = stage
@@ -26,11 +30,7 @@ async fn the_wood_examples_run_as_they_are() -> TestResult {
             })
             .await;
         let observed: f64 = status.observed.unwrap().rate_per_second.unwrap().parse()?;
-        // Deliveries come at random times, and the rate is that of the last seconds.
-        assert!(
-            observed > rate / 4.0 && observed < rate * 4.0,
-            "{producer}: {observed}"
-        );
+        assert!(rates.contains(&observed), "{producer}: {observed}");
         let records = read_all(
             broker.outside(),
             topic,

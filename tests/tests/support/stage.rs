@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 /// Long enough for a machine that compiles meanwhile.
 pub const SOON: Duration = Duration::from_mins(1);
+/// The same for a status, where numbers that change little are written once a minute.
+const STATUS: Duration = Duration::from_mins(2);
 
 /// A namespace of a cluster, with an operator that looks after it alone.
 pub struct Stage<C = Cluster, O = Process> {
@@ -131,7 +133,7 @@ impl<C, O> Stage<C, O> {
     {
         let api: Api<K> = self.api();
         let what = format!("{name}: {what}");
-        eventually_ok(SOON, &what, async || {
+        eventually_ok(STATUS, &what, async || {
             let object = api.get(name).await.map_err(|error| error.to_string())?;
             let status = object.status().ok_or("no status")?;
             if wanted(status) {

@@ -5,19 +5,23 @@ mod reader;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ordermill_crds::values::Interval;
 use ordermill_crds::{
-    Arrival, CommonSpec, LogLevel, OrderProducerSpec, ProducerModel, ProducerTopics,
-    RetailSaleOptions, Telemetry,
+    Arrival, BackendApp, BackendSpec, CommonSpec, LogLevel, OrderProducerSpec, ProducerModel,
+    ProducerTopics, RetailSaleOptions, Telemetry,
 };
 
 use self::kafka::kafka_connection;
 pub use self::kafka::kafka_from_environment;
 use self::reader::Reader;
 pub use self::reader::{EnvironmentError, EnvironmentErrors};
-use crate::{Documents, Placement, ResourceReference, TelemetrySettings, producer_documents};
+use crate::{
+    DATABASE_URL, Documents, Placement, ResourceReference, StorageSettings, TelemetrySettings,
+    WorkloadSettings, backend_documents, producer_documents,
+};
 
 /// Every variable that is read, with what it means; `--help` shows them.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -86,6 +90,14 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ),
     ("OTEL_SDK_DISABLED", "true exports nothing"),
     (
+        DATABASE_URL,
+        "database of a backend: postgres://… or sqlite://…; default a file in this folder",
+    ),
+    (
+        "PORT",
+        "port of a backend's API, 0 for any free one; default the app's own",
+    ),
+    (
         "TRACE_SAMPLING",
         "share of the traces that are kept, 0 to 1; default 1",
     ),
@@ -121,40 +133,97 @@ pub fn process_variables() -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// Everything that is wrong with them, all at once.
-pub fn documents_from_environment(
+pub fn producer_from_environment(
     model: ProducerModel,
     variables: &BTreeMap<String, String>,
 ) -> Result<Documents, EnvironmentErrors> {
-    let mut reader = Reader {
-        variables,
-        errors: Vec::new(),
-    };
+    let mut reader = Reader::new(variables);
     let kafka = kafka_connection(&mut reader);
     let spec = producer_spec(model, &mut reader);
-    let telemetry = telemetry_settings(model, &mut reader);
+    let telemetry = telemetry_settings(service_name(model), &mut reader);
     match kafka {
         Some(kafka) if reader.errors.is_empty() => {
-            let resource = ResourceReference {
-                kind: "OrderProducer".to_owned(),
-                namespace: "default".to_owned(),
-                name: telemetry.service_name.clone(),
-                uid: reader
-                    .text(&["RUN_ID"])
-                    .map(|(_, id)| id)
-                    .unwrap_or_default(),
-            };
-            let placement = Placement {
-                resource,
-                generation: 1,
-                revision: 0,
-                kafka: Some(kafka),
-                telemetry,
-                create_topics: true,
-                backends: BTreeMap::new(),
-            };
+            let mut placement = placement("OrderProducer", telemetry);
+            placement.kafka = Some(kafka);
+            let run = reader.text(&["RUN_ID"]);
+            placement.resource.uid = run.map(|(_, id)| id).unwrap_or_default();
             Ok(producer_documents(&spec, placement))
         }
         _ => Err(EnvironmentErrors(reader.errors)),
+    }
+}
+
+/// Derives both documents of a backend from environment variables. Without `DATABASE_URL`, its data is in the folder that it
+/// is started in.
+///
+/// # Errors
+/// Everything that is wrong with them, all at once.
+pub fn backend_from_environment(
+    app: BackendApp,
+    variables: &BTreeMap<String, String>,
+) -> Result<Documents, EnvironmentErrors> {
+    let mut reader = Reader::new(variables);
+    let port = reader.integer("PORT", 0, 65_535);
+    let spec = BackendSpec {
+        app,
+        port: port.and_then(|port| i32::try_from(port).ok()),
+        storage: None,
+        database: None,
+        cache: None,
+        faults: None,
+        common: common_spec(&mut reader),
+    };
+    let name = match app {
+        BackendApp::Order => "order",
+        BackendApp::Stock => "stock",
+        BackendApp::Customer => "customer",
+    };
+    let telemetry = telemetry_settings(name, &mut reader);
+    if !reader.errors.is_empty() {
+        return Err(EnvironmentErrors(reader.errors));
+    }
+    let mut documents = backend_documents(&spec, placement("Backend", telemetry));
+    if let WorkloadSettings::Backend(settings) = &mut documents.workload.workload {
+        settings.storage = Some(StorageSettings {
+            folder: PathBuf::from("."),
+            persistent: true,
+        });
+    }
+    Ok(documents)
+}
+
+/// Where a workload by hand runs: a resource of its service's name, without Kafka.
+fn placement(kind: &str, telemetry: TelemetrySettings) -> Placement {
+    Placement {
+        resource: ResourceReference {
+            kind: kind.to_owned(),
+            namespace: "default".to_owned(),
+            name: telemetry.service_name.clone(),
+            uid: String::new(),
+        },
+        generation: 1,
+        revision: 0,
+        kafka: None,
+        telemetry,
+        create_topics: true,
+        backends: BTreeMap::new(),
+    }
+}
+
+/// What every kind of workload has.
+fn common_spec(reader: &mut Reader<'_>) -> CommonSpec {
+    CommonSpec {
+        error_rate: reader.value(&["ERROR_RATE"]),
+        replicas: 1,
+        paused: None,
+        expires_after: None,
+        kafka: None,
+        telemetry: Some(Telemetry {
+            log_level: reader.value::<LogLevel>(&["LOG_LEVEL"]),
+            trace_sampling: reader.value(&["TRACE_SAMPLING"]),
+            ..Telemetry::default()
+        }),
+        workload: None,
     }
 }
 
@@ -220,19 +289,7 @@ fn producer_spec(model: ProducerModel, reader: &mut Reader<'_>) -> OrderProducer
         }),
         drink_order: None,
         faults: None,
-        common: CommonSpec {
-            error_rate: reader.value(&["ERROR_RATE"]),
-            replicas: 1,
-            paused: None,
-            expires_after: None,
-            kafka: None,
-            telemetry: Some(Telemetry {
-                log_level: reader.value::<LogLevel>(&["LOG_LEVEL"]),
-                trace_sampling: reader.value(&["TRACE_SAMPLING"]),
-                ..Telemetry::default()
-            }),
-            workload: None,
-        },
+        common: common_spec(reader),
     }
 }
 
@@ -252,7 +309,7 @@ fn topics(model: ProducerModel, reader: &mut Reader<'_>) -> ProducerTopics {
     topics
 }
 
-fn telemetry_settings(model: ProducerModel, reader: &mut Reader<'_>) -> TelemetrySettings {
+fn telemetry_settings(default_name: &str, reader: &mut Reader<'_>) -> TelemetrySettings {
     use ordermill_crds::{LogFormat, OtlpProtocol};
     let protocols = [
         ("grpc", OtlpProtocol::Grpc),
@@ -265,15 +322,11 @@ fn telemetry_settings(model: ProducerModel, reader: &mut Reader<'_>) -> Telemetr
         protocol: reader
             .choice("OTEL_EXPORTER_OTLP_PROTOCOL", &protocols)
             .unwrap_or_default(),
-        service_name: service_name.unwrap_or_else(|| service_name_of(model)),
+        service_name: service_name.unwrap_or_else(|| default_name.to_owned()),
         log_format: reader
             .choice("LOG_FORMAT", &formats)
             .unwrap_or(LogFormat::Text),
     }
-}
-
-fn service_name_of(model: ProducerModel) -> String {
-    service_name(model).to_owned()
 }
 
 #[cfg(test)]

@@ -40,8 +40,8 @@ pub use document::{
     read_workload,
 };
 pub use environment::{
-    EnvironmentError, EnvironmentErrors, VARIABLES, documents_from_environment,
-    kafka_from_environment, process_variables,
+    EnvironmentError, EnvironmentErrors, VARIABLES, backend_from_environment,
+    kafka_from_environment, process_variables, producer_from_environment,
 };
 pub use full_error::full_error;
 pub use kafka::{KafkaConnection, SaslFiles, TlsFiles};

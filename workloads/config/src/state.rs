@@ -79,11 +79,13 @@ pub enum TroubleReason {
     ConfigurationInvalid,
     /// Kafka refuses something else.
     KafkaError,
+    /// The database does not answer, or its tables cannot be used.
+    DatabaseUnreachable,
 }
 
 impl TroubleReason {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KafkaUnreachable,
         Self::AuthenticationFailed,
         Self::TlsFailed,
@@ -93,7 +95,17 @@ impl TroubleReason {
         Self::RecordTooLarge,
         Self::ConfigurationInvalid,
         Self::KafkaError,
+        Self::DatabaseUnreachable,
     ];
+
+    /// What does not work.
+    #[must_use]
+    pub const fn subject(self) -> &'static str {
+        match self {
+            Self::DatabaseUnreachable => "the database",
+            _ => "Kafka",
+        }
+    }
 
     /// The name in `/state`, conditions and events.
     #[must_use]
@@ -108,6 +120,7 @@ impl TroubleReason {
             Self::RecordTooLarge => "RecordTooLarge",
             Self::ConfigurationInvalid => "ConfigurationInvalid",
             Self::KafkaError => "KafkaError",
+            Self::DatabaseUnreachable => "DatabaseUnreachable",
         }
     }
 }

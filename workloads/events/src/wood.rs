@@ -3,7 +3,7 @@
 use std::fmt;
 
 use rand::RngExt;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::customer::CustomerId;
@@ -17,7 +17,7 @@ const CUSTOMERS: u16 = 1_000;
 const SUPPLIERS: u16 = 100;
 
 /// A kind of wood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the names are the words")]
 pub enum WoodType {
@@ -28,13 +28,28 @@ pub enum WoodType {
     Pine,
 }
 
-const WOOD_TYPES: [WoodType; 5] = [
-    WoodType::Oak,
-    WoodType::Maple,
-    WoodType::Birch,
-    WoodType::Elm,
-    WoodType::Pine,
-];
+impl WoodType {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Oak, Self::Maple, Self::Birch, Self::Elm, Self::Pine];
+
+    /// The name in messages, APIs and databases.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oak => "oak",
+            Self::Maple => "maple",
+            Self::Birch => "birch",
+            Self::Elm => "elm",
+            Self::Pine => "pine",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
 
 /// A supplier by 1-based number, shown as `SUPP-001`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,7 +113,7 @@ impl Orders {
         WoodOrder {
             order_id: identity.uuid(tick, UuidSlot::Subject, created_unix_ms),
             customer_id: CustomerId(self.customers.draw(&mut draws)),
-            wood_type: one_of(&mut draws, &WOOD_TYPES),
+            wood_type: one_of(&mut draws, &WoodType::ALL),
             quantity: draws.random_range(1..=10),
         }
     }
@@ -129,7 +144,7 @@ impl Deliveries {
         WoodDelivery {
             delivery_id: identity.uuid(tick, UuidSlot::Subject, created_unix_ms),
             supplier_id: SupplierId(self.suppliers.draw(&mut draws)),
-            wood_type: one_of(&mut draws, &WOOD_TYPES),
+            wood_type: one_of(&mut draws, &WoodType::ALL),
             quantity: draws.random_range(1..=100),
         }
     }

@@ -10,7 +10,6 @@ use ordermill_crds::Topic;
 use ordermill_events::Root;
 use ordermill_runtime::kafka::{ConnectionError, broker_limit, ensure_topics};
 use ordermill_runtime::state::Phase;
-use ordermill_runtime::tuning::describe_change;
 use ordermill_runtime::{Workload, WorkloadEnd};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -241,23 +240,8 @@ impl Controls {
     pub(crate) fn apply(&mut self, emitter: Option<&mut Emitter>) {
         let document = Arc::clone(&self.changes.borrow_and_update());
         let now = Instant::now();
-        let (before, after) = (&self.running.tuning, &document.tuning);
-        let change = describe_change(before, after);
-        let change = if change.is_empty() {
-            "nothing that concerns this instance"
-        } else {
-            &change
-        };
-        // Only an operator raises it, so by hand it would be noise.
-        let revision = Some(document.revision).filter(|revision| *revision > 0);
-        tracing::info!(
-            generation = document.generation,
-            revision,
-            "tuned: {change}"
-        );
-        let telemetry = &self.workload.telemetry;
-        telemetry.log().set_level(after.log_level);
-        telemetry.set_sampling_ratio(after.trace_sampling);
+        self.workload.retune(&self.running, &document);
+        let after = &document.tuning;
         if let Some(emitter) = emitter {
             emitter.retune(after, now);
         }

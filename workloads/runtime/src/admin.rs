@@ -1,6 +1,5 @@
 //! The admin server of a pod: `/livez`, `/readyz` and `/state` tell, `/tuning` takes. Metrics leave by OTLP only.
 
-mod problem;
 mod push;
 
 use std::net::SocketAddr;

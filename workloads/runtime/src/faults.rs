@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ordermill_crds::values::{Delay, Fraction, Period};
-use ordermill_crds::{Fault, ProducerFaults, TimedFault};
+use ordermill_crds::{BackendFaults, Fault, ProducerFaults, TimedFault};
 use tokio::time::Instant;
 
 /// The name under which what `errorRate` does is marked and counted.
@@ -208,6 +208,75 @@ pub fn producer_faults(
         .chain(plain)
         .chain(late)
         .collect()
+}
+
+/// The faults of a backend or a worker, with what `errorRate` does among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BackendFault {
+    /// What `errorRate` asks for: a 500, or a step of a job that fails.
+    ErrorRate,
+    /// The same, as a fault with a window.
+    HttpError,
+    /// The answer or the call takes longer.
+    Latency,
+    /// No answer until the caller has given up.
+    Hang,
+    /// Connections are refused for a time.
+    Unavailable,
+}
+
+impl BackendFault {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::ErrorRate,
+        Self::HttpError,
+        Self::Latency,
+        Self::Hang,
+        Self::Unavailable,
+    ];
+
+    /// The name in headers, spans, logs and metrics: the field's name in the resource.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ErrorRate => ERROR_RATE,
+            Self::HttpError => "httpError",
+            Self::Latency => "latency",
+            Self::Hang => "hang",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// What the tuning of a backend or a worker declares.
+#[must_use]
+pub fn backend_faults(
+    error_rate: Fraction,
+    faults: &BackendFaults,
+) -> Vec<(BackendFault, Declared)> {
+    let BackendFaults {
+        http_error,
+        latency,
+        hang,
+        unavailable,
+    } = faults;
+    let declared = [
+        (
+            BackendFault::HttpError,
+            http_error.as_ref().map(Declared::from),
+        ),
+        (BackendFault::Latency, latency.as_ref().map(Declared::from)),
+        (BackendFault::Hang, hang.as_ref().map(Declared::from)),
+        (
+            BackendFault::Unavailable,
+            unavailable.as_ref().map(Declared::from),
+        ),
+    ];
+    let error_rate = (BackendFault::ErrorRate, Declared::always(error_rate));
+    let declared = declared
+        .into_iter()
+        .filter_map(|(name, fault)| Some((name, fault?)));
+    std::iter::once(error_rate).chain(declared).collect()
 }
 
 #[cfg(test)]

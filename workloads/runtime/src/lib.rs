@@ -5,6 +5,7 @@ pub mod admin;
 pub mod faults;
 pub mod kafka;
 pub mod pacing;
+pub mod problem;
 pub mod shutdown;
 pub mod state;
 pub mod telemetry;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ordermill_config::{ResourceReference, WorkloadDocument};
+use ordermill_config::{ResourceReference, TuningDocument, WorkloadDocument};
 use tokio_util::sync::CancellationToken;
 
 use crate::kafka::Health;
 use crate::state::WorkloadState;
 use crate::telemetry::log::WorkloadLog;
 use crate::telemetry::{OtlpTarget, Telemetry, TelemetryError, TelemetrySettings, is_disabled};
-use crate::tuning::TuningHandle;
+use crate::tuning::{TuningHandle, describe_change};
 
 /// How long a workload may take to finish what is in flight; a pod's grace period is longer.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -156,6 +156,23 @@ impl Workload {
             cancelled,
             drain: DRAIN,
         })
+    }
+
+    /// Takes over what every kind of workload is tuned by, and logs what a new tuning changes. When all of it is in force,
+    /// [`WorkloadState::set_version`] says so.
+    pub fn retune(&self, before: &TuningDocument, after: &TuningDocument) {
+        let change = describe_change(&before.tuning, &after.tuning);
+        let change = if change.is_empty() {
+            "nothing that concerns this instance"
+        } else {
+            &change
+        };
+        // Only an operator raises it, so by hand it would be noise.
+        let revision = Some(after.revision).filter(|revision| *revision > 0);
+        tracing::info!(generation = after.generation, revision, "tuned: {change}");
+        self.telemetry.log().set_level(after.tuning.log_level);
+        self.telemetry
+            .set_sampling_ratio(after.tuning.trace_sampling);
     }
 
     /// Lets telemetry leave, and says what did not.

@@ -1,15 +1,18 @@
 //! What runs in a workload's pod, and by hand.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use ordermill_backend::{BackendError, Surroundings, run_backend};
 use ordermill_config::{
-    CONFIGURATION_FOLDER, Documents, EnvironmentErrors, KEYS_FILE, TUNING_FILE, VARIABLES,
-    WorkloadSettings, documents_from_environment, process_variables, read_tuning, read_workload,
+    CONFIGURATION_FOLDER, DATABASE_URL, Documents, EnvironmentErrors, KEYS_FILE, TUNING_FILE,
+    VARIABLES, WorkloadSettings, backend_from_environment, process_variables,
+    producer_from_environment, read_tuning, read_workload,
 };
-use ordermill_crds::ProducerModel;
+use ordermill_crds::{BackendApp, ProducerModel};
+use ordermill_producer::{ProducerError, run_producer};
 use ordermill_runtime::admin::{AdminError, AdminServer, Pushes};
 use ordermill_runtime::telemetry::TelemetryError;
 use ordermill_runtime::telemetry::log::{self, Stdout};
@@ -61,6 +64,10 @@ enum Command {
     FoodOrder,
     /// Sends life cycles of drink orders, by environment variables.
     DrinkOrder,
+    /// Serves the API of wood orders, by environment variables.
+    Order,
+    /// Serves the API of wood in stock, by environment variables.
+    Stock,
 }
 
 fn environment_help() -> String {
@@ -68,7 +75,7 @@ fn environment_help() -> String {
         .iter()
         .map(|(name, meaning)| format!("  {name:<28} {meaning}\n"));
     format!(
-        "Environment variables of the commands that send:\n{}",
+        "Environment variables of the commands but run:\n{}",
         lines.collect::<String>()
     )
 }
@@ -91,7 +98,9 @@ enum Failure {
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     #[error(transparent)]
-    Producer(#[from] ordermill_producer::ProducerError),
+    Producer(#[from] ProducerError),
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     #[error("a part of the workload broke down")]
     Broken(#[source] tokio::task::JoinError),
     #[error("the admin server broke down")]
@@ -127,17 +136,37 @@ struct Job {
 
 /// Refuses what only a later version can run, instead of running something else.
 fn expect_supported(settings: &WorkloadSettings) -> Result<(), Failure> {
-    match settings.producer() {
-        None => Err(Failure::Unsupported(settings.kind())),
-        Some(producer) if !producer.backends.is_empty() => Err(Failure::Unsupported(
-            "OrderProducer with drinkOrder.backend",
-        )),
-        Some(_) => Ok(()),
+    match settings {
+        WorkloadSettings::Producer(producer) if !producer.backends.is_empty() => Err(
+            Failure::Unsupported("OrderProducer with drinkOrder.backend"),
+        ),
+        WorkloadSettings::Backend(backend) if backend.app == BackendApp::Customer => {
+            Err(Failure::Unsupported("Backend with app Customer"))
+        }
+        WorkloadSettings::Producer(_) | WorkloadSettings::Backend(_) => Ok(()),
+        WorkloadSettings::Consumer(_) | WorkloadSettings::Worker(_) => {
+            Err(Failure::Unsupported(settings.kind()))
+        }
     }
 }
 
+/// Runs what the documents say to its end.
+async fn work(workload: Workload) -> Result<WorkloadEnd, Failure> {
+    if let WorkloadSettings::Backend(_) = workload.document.workload {
+        let surroundings = Surroundings {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            database_url: std::env::var(DATABASE_URL)
+                .ok()
+                .filter(|url| !url.is_empty()),
+        };
+        return Ok(run_backend(workload, surroundings).await?);
+    }
+    Ok(run_producer(workload).await?)
+}
+
 fn job(command: Command) -> Result<Job, Failure> {
-    let model = match command {
+    let variables = process_variables();
+    let by_hand = match command {
         Command::Run { config, ordinal } => {
             let documents = Documents {
                 workload: read_workload(&config)?,
@@ -150,14 +179,15 @@ fn job(command: Command) -> Result<Job, Failure> {
                 ordinal,
             });
         }
-        Command::WoodOrder => ProducerModel::WoodOrder,
-        Command::WoodStock => ProducerModel::WoodStock,
-        Command::RetailSale => ProducerModel::RetailSale,
-        Command::FoodOrder => ProducerModel::FoodOrder,
-        Command::DrinkOrder => ProducerModel::DrinkOrder,
+        Command::WoodOrder => producer_from_environment(ProducerModel::WoodOrder, &variables),
+        Command::WoodStock => producer_from_environment(ProducerModel::WoodStock, &variables),
+        Command::RetailSale => producer_from_environment(ProducerModel::RetailSale, &variables),
+        Command::FoodOrder => producer_from_environment(ProducerModel::FoodOrder, &variables),
+        Command::DrinkOrder => producer_from_environment(ProducerModel::DrinkOrder, &variables),
+        Command::Order => backend_from_environment(BackendApp::Order, &variables),
+        Command::Stock => backend_from_environment(BackendApp::Stock, &variables),
     };
-    let mut documents =
-        documents_from_environment(model, &process_variables()).map_err(Failure::Environment)?;
+    let mut documents = by_hand.map_err(Failure::Environment)?;
     if documents.workload.resource.uid.is_empty() {
         // Without a name for the run, each start is a run of its own.
         let run = Instance::unique();
@@ -215,12 +245,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         let watching = watch_file(folder.join(TUNING_FILE), handle, background.clone());
         tokio::spawn(watching.instrument(span))
     });
-    let mut producing = tokio::spawn(ordermill_producer::run_producer(workload.clone()));
+    let mut working = tokio::spawn(work(workload.clone()));
     let end = tokio::select! {
-        end = &mut producing => end.map_err(Failure::Broken)??,
+        end = &mut working => end.map_err(Failure::Broken)??,
         served = &mut serving => {
             served.map_err(Failure::Broken)?.map_err(Failure::Serving)?;
-            producing.await.map_err(Failure::Broken)??
+            working.await.map_err(Failure::Broken)??
         }
     };
     workload.flush_telemetry().await;

@@ -66,7 +66,7 @@ fn run(folder: &Path) -> Command {
 fn what_it_cannot_run_yet_is_refused_by_name() {
     let consumer = serde_yaml::from_str("{handler: OrderCheck}").unwrap();
     let worker = serde_yaml::from_str("{task: DataCleanup}").unwrap();
-    let backend = serde_yaml::from_str("{app: Stock}").unwrap();
+    let backend = serde_yaml::from_str("{app: Customer}").unwrap();
     for (name, documents) in [
         (
             "StreamConsumer",
@@ -74,7 +74,7 @@ fn what_it_cannot_run_yet_is_refused_by_name() {
         ),
         ("Worker", worker_documents(&worker, placement("Worker", 1))),
         (
-            "Backend",
+            "Backend with app Customer",
             backend_documents(&backend, placement("Backend", 1)),
         ),
         (

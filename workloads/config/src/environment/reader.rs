@@ -53,6 +53,16 @@ pub(super) struct Reader<'a> {
     pub(super) errors: Vec<EnvironmentError>,
 }
 
+impl<'a> Reader<'a> {
+    /// Nothing is read yet, so nothing is wrong yet.
+    pub(super) const fn new(variables: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            variables,
+            errors: Vec::new(),
+        }
+    }
+}
+
 impl Reader<'_> {
     /// The first of the names that is set and not empty.
     pub(super) fn text(&self, names: &[&'static str]) -> Option<(&'static str, String)> {

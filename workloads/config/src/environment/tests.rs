@@ -8,7 +8,7 @@ fn read(model: ProducerModel, variables: &[(&str, &str)]) -> Result<Documents, E
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    documents_from_environment(model, &variables)
+    producer_from_environment(model, &variables)
 }
 
 fn topic_names(documents: &Documents) -> Vec<String> {

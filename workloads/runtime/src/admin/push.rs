@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::Shared;
-use super::problem::Problem;
+use crate::problem::Problem;
 use crate::tuning::{KeysFile, Refused, TuningHandle};
 use ordermill_config::full_error;
 

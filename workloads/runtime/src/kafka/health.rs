@@ -74,7 +74,7 @@ pub struct Trouble {
     pub message: String,
 }
 
-/// What is known of the connection to Kafka. Each change is logged once, not each failed attempt.
+/// What is known of the connections to Kafka and database. Each change is logged once, not each failed attempt.
 #[derive(Debug, Default)]
 pub struct Health {
     trouble: Mutex<Option<Trouble>>,
@@ -98,7 +98,7 @@ impl Health {
         if told == Some(reason) || follows {
             return;
         }
-        tracing::warn!(reason = ?reason, "Kafka: {message}");
+        tracing::warn!(reason = ?reason, "{}: {message}", reason.subject());
         *trouble = Some(Trouble { reason, message });
     }
 
@@ -115,7 +115,7 @@ impl Health {
     fn clear(&self, ends: impl Fn(TroubleReason) -> bool) {
         let mut trouble = self.lock();
         if let Some(told) = trouble.take_if(|told| ends(told.reason)) {
-            tracing::info!(reason = ?told.reason, "Kafka works again");
+            tracing::info!(reason = ?told.reason, "{} works again", told.reason.subject());
         }
     }
 

@@ -26,6 +26,7 @@ pub struct WorkloadMetrics {
     counters: Arc<Counters>,
     lateness: Histogram<f64>,
     operation_duration: Histogram<f64>,
+    request_duration: Histogram<f64>,
 }
 
 impl WorkloadMetrics {
@@ -53,7 +54,18 @@ impl WorkloadMetrics {
                 )
                 .with_boundaries(OPERATION_SECONDS.to_vec())
                 .build(),
+            request_duration: meter
+                .f64_histogram(names::HTTP_SERVER_REQUEST_DURATION)
+                .with_unit("s")
+                .with_description("Duration of HTTP server requests.")
+                .with_boundaries(OPERATION_SECONDS.to_vec())
+                .build(),
         }
+    }
+
+    /// Takes how long the answer to a request took, with the attributes that tell requests apart.
+    pub fn record_request(&self, took: Duration, attributes: &[KeyValue]) {
+        self.request_duration.record(took.as_secs_f64(), attributes);
     }
 
     /// The exact numbers, which the exported counters are read from.

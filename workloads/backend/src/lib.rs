@@ -1,0 +1,17 @@
+//! The backends of the wood orders: the order API and the stock API, over HTTP, with a database behind each.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod answer;
+mod api;
+pub mod database;
+mod faults;
+mod gate;
+pub mod order;
+mod run;
+pub mod stock;
+mod store;
+mod wood;
+
+pub use api::text_of;
+pub use run::{BackendError, Surroundings, run_backend};
+pub use store::StoreError;
