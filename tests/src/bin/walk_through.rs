@@ -117,6 +117,8 @@ impl Shell {
             .env("HELM_CACHE_HOME", self.tools.path())
             // What compiling prints is of no interest here.
             .env("CARGO_TERM_QUIET", "true")
+            // The images of Ordermill that the tests run are there already.
+            .env("IMAGES", "--profile quick")
             .env_remove("MAKEFLAGS")
             .env_remove("MAKELEVEL")
             .stdin(Stdio::null())
