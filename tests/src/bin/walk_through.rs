@@ -131,8 +131,11 @@ impl Shell {
         if !status.success() {
             return Err(format!("{command}: {status}").into());
         }
-        let checkout = self.checkout.display().to_string();
-        Ok(output.replace(&format!("{checkout}/"), ""))
+        // As in a checkout whose target folder is where it usually is.
+        let checkout = self.checkout.display();
+        let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+        let output = output.replace(&format!("{checkout}/"), "");
+        Ok(output.replace(&format!("{target}/"), "target/"))
     }
 }
 
