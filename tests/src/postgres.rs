@@ -1,6 +1,5 @@
 //! A real PostgreSQL: one server of its own for each test that asks for one.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -81,13 +80,9 @@ impl Distribution {
             files: &[("pom.xml", POM)],
         };
         let entry = Cache::of_user()?.entry(&recipe, |workshop| {
-            let (jdk, maven) = (Jdk::find()?, Maven::find()?);
+            let (jdk, pom) = (Jdk::find()?, workshop.recipe.join("pom.xml"));
             let jars = workshop.leftovers.join("jars");
-            let mut target = OsString::from("-DoutputDirectory=");
-            target.push(&jars);
-            let mut copy = maven.command(&jdk, &workshop.recipe.join("pom.xml"));
-            copy.arg("dependency:copy-dependencies").arg(target);
-            tools::run(&mut copy)?;
+            Maven::find()?.copy_dependencies(&jdk, &pom, &jars)?;
             let packed = workshop.leftovers.join("packed");
             fs::create_dir_all(&packed)?;
             for jar in fs::read_dir(&jars)? {

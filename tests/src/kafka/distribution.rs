@@ -10,7 +10,7 @@ use super::Error;
 use crate::cache::{Cache, Recipe};
 use crate::once::once;
 use crate::process::{Exit, Launch};
-use crate::tools::{self, Jdk, Maven, tail};
+use crate::tools::{Jdk, Maven, tail};
 
 /// The release of Apache Kafka.
 pub const VERSION: &str = "4.3.1";
@@ -40,12 +40,8 @@ impl Distribution {
             files: &[("pom.xml", POM)],
         };
         let entry = Cache::of_user()?.entry(&recipe, |workshop| {
-            let maven = Maven::find()?;
-            let mut copy = maven.command(&jdk, &workshop.recipe.join("pom.xml"));
-            let mut target = std::ffi::OsString::from("-DoutputDirectory=");
-            target.push(&workshop.product);
-            copy.arg("dependency:copy-dependencies").arg(target);
-            tools::run(&mut copy)?;
+            let pom = workshop.recipe.join("pom.xml");
+            Maven::find()?.copy_dependencies(&jdk, &pom, &workshop.product)?;
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         })?;
         Ok(Self {

@@ -64,13 +64,9 @@ impl StrimziCrds {
             files: &[("pom.xml", POM)],
         };
         let entry = Cache::of_user()?.entry(&recipe, |workshop| {
-            let (jdk, maven) = (Jdk::find()?, Maven::find()?);
+            let (jdk, pom) = (Jdk::find()?, workshop.recipe.join("pom.xml"));
             let jars = workshop.leftovers.join("jars");
-            let mut target = OsString::from("-DoutputDirectory=");
-            target.push(&jars);
-            let mut copy = maven.command(&jdk, &workshop.recipe.join("pom.xml"));
-            copy.arg("dependency:copy-dependencies").arg(target);
-            tools::run(&mut copy)?;
+            Maven::find()?.copy_dependencies(&jdk, &pom, &jars)?;
             let mut class_path = jars.into_os_string();
             class_path.push("/*");
             let mut generate = Command::new(jdk.java());

@@ -1,9 +1,10 @@
 //! Maven, which fetches what is published for Java.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Jdk, MissingTool, folder_of, on_path};
+use super::{CommandError, Jdk, MissingTool, folder_of, on_path, run};
 
 /// The Maven launcher.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,5 +49,22 @@ impl Maven {
             .args(["-B", "-q", "-f"])
             .arg(pom);
         command
+    }
+
+    /// Copies the jars that `pom` names into `folder`, which is made. Blocks.
+    ///
+    /// # Errors
+    /// [`CommandError`], with what Maven wrote.
+    pub fn copy_dependencies(
+        &self,
+        jdk: &Jdk,
+        pom: &Path,
+        folder: &Path,
+    ) -> Result<(), CommandError> {
+        let mut target = OsString::from("-DoutputDirectory=");
+        target.push(folder);
+        let mut copy = self.command(jdk, pom);
+        copy.arg("dependency:copy-dependencies").arg(target);
+        run(&mut copy).map(drop)
     }
 }
