@@ -104,7 +104,8 @@ pub struct StreamConsumerSpec {
     /// Artificial delay of each message, such as 10ms, 0s to 24h, live tunable. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processing_delay: Option<Delay>,
-    /// What happens to a message that cannot be handled. Default: retried five times, then dead-lettered.
+    /// What happens to a message that cannot be handled. Default: retried five times, then dead-lettered. A message that is
+    /// not valid is not retried; an API that cannot be reached is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
     /// Where a group without commits begins. Default: Earliest.
@@ -176,7 +177,8 @@ words! {
 #[x_kube(validation = Rule::new("!has(self.deadLetterTopic) || self.action == 'DeadLetter'")
     .message("deadLetterTopic is for action DeadLetter").field_path(".deadLetterTopic"))]
 pub struct OnFailure {
-    /// Retry (until it succeeds, holding up its partition), Skip or DeadLetter (after maxRetries).
+    /// Retry (until it succeeds, holding up its partition; a message that is not valid is left out), Skip or DeadLetter (after
+    /// maxRetries).
     pub action: FailureAction,
     /// Repetitions before it is skipped or dead-lettered, 0 to 100. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,9 +8,12 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use jiff::Timestamp;
 use ordermill_config::full_error;
 use ordermill_runtime::problem::Problem;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Unexpected};
+use serde::{Deserialize as _, Deserializer};
+use serde_json::Number;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
@@ -183,6 +186,41 @@ pub fn text_of(document: &OpenApi) -> String {
     format!("{}\n", document.to_pretty_json().unwrap_or_default())
 }
 
+/// A whole number, as a field of a request. JSON Schema takes `3.0` for an integer too,
+/// <https://json-schema.org/draft/2020-12/json-schema-validation#section-6.1.1>.
+///
+/// # Errors
+/// When it is no number, has a fraction, or does not fit.
+pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    whole_of(&Number::deserialize(deserializer)?)
+}
+
+/// The same, of a field that may be absent or null.
+///
+/// # Errors
+/// As [`whole`].
+pub fn optional_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let number = Option::<Number>::deserialize(deserializer)?;
+    number.as_ref().map(whole_of).transpose()
+}
+
+fn whole_of<E: serde::de::Error>(number: &Number) -> Result<i64, E> {
+    // Above 2⁵³ a float no longer tells which whole number was meant.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if let Some(whole) = number.as_i64() {
+        return Ok(whole);
+    }
+    let float = number.as_f64().unwrap_or(f64::NAN);
+    if float.fract() != 0.0 || float.abs() > EXACT {
+        return Err(E::invalid_value(
+            Unexpected::Float(float),
+            &"a whole number",
+        ));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and exact")]
+    Ok(float as i64)
+}
+
 /// A number with bounds, as a field of a request.
 ///
 /// # Errors
@@ -217,6 +255,24 @@ pub fn of_length(status: StatusCode, field: &str, text: &str) -> Result<(), ApiE
     );
     Err(ApiError::refused(status, detail))
 }
+
+/// A time, as a field of a request. One before the year 0 could be stored, but not be answered in RFC 3339.
+///
+/// # Errors
+/// [`ApiError::Refused`] with `status`, which names the field.
+pub fn of_time(status: StatusCode, field: &str, time: Timestamp) -> Result<(), ApiError> {
+    const YEAR_ZERO: i64 = -62_167_219_200;
+    if time.as_second() >= YEAR_ZERO {
+        return Ok(());
+    }
+    Err(ApiError::refused(
+        status,
+        format!("{field} is before the year 0"),
+    ))
+}
+
+/// Highest number of a claim of an order that a request can name.
+pub const ATTEMPT_MAXIMUM: i64 = 2_147_483_647;
 
 /// Longest name of a customer, supplier or worker, and longest idempotency key.
 pub const TEXT_MAX_LENGTH: usize = 253;

@@ -3,6 +3,7 @@
 
 mod answer;
 mod api;
+mod contents;
 pub mod database;
 mod faults;
 mod gate;
@@ -13,5 +14,6 @@ mod store;
 mod wood;
 
 pub use api::text_of;
-pub use run::{BackendError, Surroundings, run_backend};
+pub use contents::{Contents, ContentsError, StockAccount, contents};
+pub use run::{BackendError, Surroundings, database_url, run_backend};
 pub use store::StoreError;

@@ -9,16 +9,17 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use ordermill_config::{
-    BackendSettings, BackendTuning, TroubleReason, Tuning, TuningDocument, WorkloadSettings,
-    full_error,
+    BackendSettings, BackendTuning, TroubleReason, Tuning, WorkloadSettings, full_error,
 };
 use ordermill_crds::BackendApp;
 use ordermill_runtime::faults::{BackendFault, Declared, FaultTable, backend_faults};
+use ordermill_runtime::kafka::Health;
 use ordermill_runtime::state::Phase;
-use ordermill_runtime::{Workload, WorkloadEnd};
+use ordermill_runtime::{Tuned, Workload, WorkloadEnd};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 use utoipa::openapi::OpenApi;
 
@@ -29,10 +30,7 @@ use crate::gate::{Gate, GatedListener};
 use crate::order::{self, store::OrderStore};
 use crate::stock::{self, store::StockStore};
 
-/// Time between attempts to open the database, doubling between these.
-const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-const LAST_BACKOFF: Duration = Duration::from_secs(5);
-/// Time between two looks at the database, and between two samples of the rate.
+/// Time between two looks at the database.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Where a backend is.
@@ -90,7 +88,8 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
     let WorkloadSettings::Backend(settings) = &document.workload else {
         return Err(BackendError::Documents("backend settings"));
     };
-    let mut controls = Controls::new(&workload)?;
+    let mut controls = Controls::new(&workload, LiveSender::new)
+        .ok_or(BackendError::Documents("backend tuning"))?;
     let url = database_url(settings, surroundings.database_url.as_deref())?;
     // First of all, so that an address that is taken is told at once.
     let address = SocketAddr::new(surroundings.address, settings.port);
@@ -99,7 +98,7 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
     let gate = Gate::default();
     let listener = GatedListener::new(listener, &gate).map_err(listen)?;
     let address = listener.address();
-    let opened = open(&workload, settings.app, &url, &mut controls).await?;
+    let opened = open(settings.app, &url, &mut controls).await?;
     let Some(Api {
         router,
         openapi,
@@ -109,7 +108,11 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
         workload.state.set_phase(Phase::Stopped);
         return Ok(WorkloadEnd::Stopped);
     };
-    let desk = Arc::new(Desk::new(workload.clone(), controls.live.subscribe(), gate));
+    let desk = Arc::new(Desk::new(
+        workload.clone(),
+        controls.tuned.0.subscribe(),
+        gate,
+    ));
     let router = router
         .route_layer(from_fn_with_state(desk, answer))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
@@ -119,8 +122,10 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
     let serving = axum::serve(listener, router)
         .with_graceful_shutdown(workload.cancelled.clone().cancelled_owned());
     let mut serving = tokio::spawn(serving.into_future());
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let looking = watch_database(database.clone(), Arc::clone(&workload.health));
+    let looking = AbortOnDropHandle::new(tokio::spawn(looking.in_current_span()));
+    let mut second = interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             served = &mut serving => {
@@ -138,23 +143,36 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
                 break;
             }
             () = controls.changed() => controls.apply(),
-            _ = look.tick() => {
-                workload.state.sample();
-                match database.ping().await {
-                    Ok(()) => workload.health.working(),
-                    Err(error) => workload.health.report(TroubleReason::DatabaseUnreachable, full_error(&error)),
-                }
-            }
+            _ = second.tick() => controls.observe(),
         }
     }
+    drop(looking);
     database.close().await;
     workload.state.set_phase(Phase::Stopped);
     tracing::info!("the backend has stopped");
     Ok(WorkloadEnd::Stopped)
 }
 
-/// Where the data is: as somebody says, or in a file.
-fn database_url(
+/// Tells whether the database answers. Apart from what follows the tuning: an answer may take its time.
+async fn watch_database(database: Database, health: Arc<Health>) {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        look.tick().await;
+        match database.ping().await {
+            Ok(()) => health.working(),
+            Err(error) => {
+                health.report(TroubleReason::DatabaseUnreachable, full_error(&error));
+            }
+        }
+    }
+}
+
+/// Where the data of a backend is: as somebody says, or in a file.
+///
+/// # Errors
+/// When the URL is of no database that can be used, or there is neither.
+pub fn database_url(
     settings: &BackendSettings,
     given: Option<&str>,
 ) -> Result<DatabaseUrl, BackendError> {
@@ -205,119 +223,44 @@ impl Api {
 
 /// Waits until the database is there; `None`: asked to end before that.
 async fn open(
-    workload: &Workload,
     app: BackendApp,
     url: &DatabaseUrl,
     controls: &mut Controls,
 ) -> Result<Option<Api>, BackendError> {
-    let mut backoff = FIRST_BACKOFF;
-    loop {
-        let Some(opened) = controls.follow_during(Api::open(app, url)).await else {
-            return Ok(None);
-        };
-        match opened {
-            Ok(api) => {
-                workload.health.working();
-                return Ok(Some(api));
-            }
-            Err(BackendError::Database(error)) if error.may_pass() => {
-                workload
-                    .health
-                    .report(TroubleReason::DatabaseUnreachable, full_error(&error));
-            }
-            Err(error) => return Err(error),
-        }
-        if controls
-            .follow_during(tokio::time::sleep(backoff))
-            .await
-            .is_none()
-        {
-            return Ok(None);
-        }
-        backoff = (backoff * 2).min(LAST_BACKOFF);
+    let unreachable = |error: &BackendError| match error {
+        BackendError::Database(error) => error
+            .may_pass()
+            .then_some(TroubleReason::DatabaseUnreachable),
+        _ => None,
+    };
+    controls
+        .until_ready(|| Api::open(app, url), unreachable)
+        .await
+}
+
+/// The live part of a backend: what its requests are answered by.
+type Controls = ordermill_runtime::Controls<LiveSender>;
+
+/// Tells the requests of an edit.
+struct LiveSender(watch::Sender<Live>);
+
+impl LiveSender {
+    fn new(tuning: &Tuning) -> Option<Self> {
+        Some(Self(watch::Sender::new(Live {
+            paused: tuning.paused,
+            faults: FaultTable::new(declared(tuning)?, Instant::now()),
+        })))
     }
 }
 
-/// The live part of a backend.
-struct Controls {
-    workload: Workload,
-    changes: watch::Receiver<Arc<TuningDocument>>,
-    running: Arc<TuningDocument>,
-    begun: bool,
-    live: watch::Sender<Live>,
-}
-
-impl Controls {
-    fn new(workload: &Workload) -> Result<Self, BackendError> {
-        let mut changes = workload.tuning.subscribe();
-        let running = Arc::clone(&changes.borrow_and_update());
-        let declared =
-            declared(&running.tuning).ok_or(BackendError::Documents("backend tuning"))?;
-        let live = Live {
-            paused: running.tuning.paused,
-            faults: FaultTable::new(declared, Instant::now()),
-        };
-        let controls = Self {
-            workload: workload.clone(),
-            changes,
-            running,
-            begun: false,
-            live: watch::Sender::new(live),
-        };
-        controls.show_phase();
-        Ok(controls)
-    }
-
-    fn begin(&mut self) {
-        self.begun = true;
-        self.show_phase();
-    }
-
-    /// Waits for another tuning. It never ends where no more can come.
-    async fn changed(&mut self) {
-        if self.changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Takes the newest tuning over, whole; shows its generation when it is in force.
-    fn apply(&mut self) {
-        let document = Arc::clone(&self.changes.borrow_and_update());
-        self.workload.retune(&self.running, &document);
-        self.live.send_modify(|live| {
-            live.paused = document.tuning.paused;
-            if let Some(declared) = declared(&document.tuning) {
-                live.faults = live.faults.retuned(declared, Instant::now());
+impl Tuned for LiveSender {
+    fn retune(&mut self, tuning: &Tuning, now: Instant) {
+        self.0.send_modify(|live| {
+            live.paused = tuning.paused;
+            if let Some(declared) = declared(tuning) {
+                live.faults = live.faults.retuned(declared, now);
             }
         });
-        self.running = document;
-        self.show_phase();
-        self.workload.state.set_version(self.running.version());
-    }
-
-    fn show_phase(&self) {
-        self.workload
-            .state
-            .set_phase(if self.running.tuning.paused {
-                Phase::Paused
-            } else if self.begun {
-                Phase::Running
-            } else {
-                Phase::Starting
-            });
-    }
-
-    /// Does what comes before there is anything to serve, while following the tuning; `None`: asked to end meanwhile.
-    async fn follow_during<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let cancelled = self.workload.cancelled.clone();
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                () = cancelled.cancelled() => return None,
-                result = &mut work => return Some(result),
-                () = self.changed() => self.apply(),
-            }
-        }
     }
 }
 

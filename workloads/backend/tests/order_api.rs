@@ -4,6 +4,7 @@
 mod support;
 
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use support::{Caller, order_api};
 
@@ -70,6 +71,37 @@ async fn an_order_is_registered_once() {
 }
 
 #[tokio::test]
+async fn an_order_keeps_the_trace_that_it_came_with() {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let api = order_api().await;
+    for (index, (header, kept)) in [
+        (TRACE, json!(TRACE)),
+        // What is no trace is ignored.
+        ("00-none-none-01", json!(null)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("{ID}{index:02}");
+        let body = json!({
+            "order_id": id, "customer_id": "CUST-0001", "wood_type": "elm", "quantity": 3,
+            "timestamp": "2026-11-21T10:00:00Z",
+        });
+        let header = ("traceparent", header);
+        let (status, order) = api.post_with_header("/orders", &body, header).await;
+        assert_eq!(
+            (status, &order["traceparent"]),
+            (StatusCode::CREATED, &kept)
+        );
+        let (_, known) = api.post("/orders", &body).await;
+        assert_eq!(known["traceparent"], kept);
+    }
+    let claim = json!({"worker": "a", "limit": 1, "lease": "1m"});
+    let (_, claimed) = api.post("/orders/claim", &claim).await;
+    assert_eq!(claimed["orders"][0]["traceparent"], TRACE);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_told_with_its_field() {
     let api = order_api().await;
     let good = json!({
@@ -90,7 +122,15 @@ async fn what_is_wrong_is_told_with_its_field() {
             "quantity is 0; it may be 1 to 1000000",
         ),
         ("quantity", json!("3"), "quantity"),
+        ("quantity", json!(2.5), "expected a whole number"),
+        ("quantity", json!(1e300), "expected a whole number"),
+        ("customer_id", json!("a\0b"), "none of them a zero"),
         ("timestamp", json!("yesterday"), "timestamp"),
+        (
+            "timestamp",
+            json!("0000-01-01T00:00:00+01:00"),
+            "timestamp is before the year 0",
+        ),
     ] {
         let mut body = good.clone();
         body[field] = value;
@@ -120,6 +160,55 @@ async fn what_is_wrong_is_told_with_its_field() {
         api.put("/orders", &good).await.0,
         StatusCode::METHOD_NOT_ALLOWED
     );
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+    let api = order_api().await;
+    let body = json!({
+        "order_id": format!("{ID}00"), "customer_id": "CUST-0001", "wood_type": "elm", "quantity": 3.0,
+        "timestamp": "2026-11-21T10:00:00Z",
+    });
+    let (status, order) = api.post("/orders", &body).await;
+    assert_eq!(
+        (status, &order["quantity"]),
+        (StatusCode::CREATED, &json!(3))
+    );
+    let claim = json!({"worker": "a", "limit": 1.0, "lease": "1m"});
+    let (_, claimed) = api.post("/orders/claim", &claim).await;
+    assert_eq!(ids(&claimed).len(), 1);
+    let path = format!("/orders/{ID}00/status");
+    for (attempt, expected) in [
+        (json!(0), StatusCode::BAD_REQUEST),
+        (json!(1.5), StatusCode::BAD_REQUEST),
+        (json!(2), StatusCode::CONFLICT),
+        (json!(1.0), StatusCode::OK),
+    ] {
+        let change = json!({"status": "processed", "attempt": attempt});
+        assert_eq!(api.put(&path, &change).await.0, expected, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_has_bounds_whatever_is_asked_for() {
+    let api = order_api().await;
+    let _registered = registered(&api, 3).await;
+    for (asked, seconds) in [("0s", 1), ("1h30m", 5400), ("99999h", 87_600 * 3600)] {
+        let claim = json!({"worker": "a", "limit": 1, "lease": asked});
+        let (status, claimed) = api.post("/orders/claim", &claim).await;
+        assert_eq!(status, StatusCode::OK, "{claimed}");
+        let time = |field: &str| -> Timestamp {
+            let text = claimed["orders"][0][field].as_str().unwrap();
+            text.parse().unwrap()
+        };
+        let lasts = time("lease_until").duration_since(time("updated_at"));
+        assert_eq!(lasts.as_secs(), seconds, "{asked}");
+    }
+    for wrong in ["", "5", "-1s", "1 h"] {
+        let claim = json!({"worker": "a", "lease": wrong});
+        let (status, problem) = api.post("/orders/claim", &claim).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{wrong}: {problem}");
+    }
 }
 
 #[tokio::test]

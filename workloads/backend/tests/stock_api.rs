@@ -78,6 +78,47 @@ async fn wood_is_taken_once_for_a_key_and_never_more_than_there_is() {
 }
 
 #[tokio::test]
+async fn what_a_claim_has_cancelled_only_a_later_one_takes() {
+    let api = stock_api().await;
+    assert_eq!(delivered(&api, 1, "oak", 10).await.0, StatusCode::CREATED);
+    let take = async |attempt: Option<i64>| {
+        let mut body = json!({"wood_type": "oak", "quantity": 4});
+        if let Some(attempt) = attempt {
+            body["attempt"] = json!(attempt);
+        }
+        api.post_with_key("/stocks/decrease", &body, "order-1")
+            .await
+            .0
+    };
+    let cancel = async |attempt: i64| {
+        let body = json!({"attempt": attempt});
+        api.post_with_key("/stocks/decrease/cancel", &body, "order-1")
+            .await
+            .0
+    };
+    assert_eq!(cancel(2).await, StatusCode::NO_CONTENT);
+    // An earlier claim that cancels late takes nothing back.
+    assert_eq!(cancel(1).await, StatusCode::NO_CONTENT);
+    for late in [Some(1), Some(2), None] {
+        assert_eq!(take(late).await, StatusCode::CONFLICT, "{late:?}");
+    }
+    assert_eq!(api.get("/stocks/oak").await.1["quantity"], 10);
+    for _ in 0..2 {
+        assert_eq!(take(Some(3)).await, StatusCode::OK);
+    }
+    assert_eq!(api.get("/stocks/oak").await.1["quantity"], 6);
+    // What is taken is taken, whoever cancels or asks again.
+    assert_eq!(cancel(4).await, StatusCode::CONFLICT);
+    assert_eq!(take(Some(1)).await, StatusCode::OK);
+    assert_eq!(api.get("/stocks/oak").await.1["quantity"], 6);
+
+    let (path, body) = ("/stocks/decrease/cancel", json!({"attempt": 1}));
+    let (status, problem) = api.post(path, &body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["detail"], "the header Idempotency-Key is missing");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_told_with_its_field() {
     let api = stock_api().await;
     for (body, says) in [
@@ -108,6 +149,29 @@ async fn what_is_wrong_is_told_with_its_field() {
         StatusCode::UNPROCESSABLE_ENTITY
     );
     assert_eq!(api.get("/stocks/teak").await.0, StatusCode::NOT_FOUND);
+    let five = json!({"wood_type": "oak", "quantity": 5});
+    for key in ["", "order 1", "\u{fc}"] {
+        let (status, problem) = api.post_with_key("/stocks/decrease", &five, key).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("Idempotency-Key"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+    let api = stock_api().await;
+    let delivery = json!({
+        "delivery_id": "0192f0c1-2d3e-7f00-8000-000000000001", "supplier_id": "SUPP-001",
+        "wood_type": "oak", "quantity": 10.0, "timestamp": "2026-11-21T10:00:00Z",
+    });
+    assert_eq!(api.post("/stocks", &delivery).await.0, StatusCode::CREATED);
+    let take = json!({"wood_type": "oak", "quantity": 4.0, "attempt": 1.0});
+    let six = json!({"wood_type": "oak", "quantity": 6});
+    assert_eq!(
+        api.post("/stocks/decrease", &take).await,
+        (StatusCode::OK, six)
+    );
 }
 
 #[tokio::test]

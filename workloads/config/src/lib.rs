@@ -41,7 +41,8 @@ pub use document::{
 };
 pub use environment::{
     EnvironmentError, EnvironmentErrors, VARIABLES, backend_from_environment,
-    kafka_from_environment, process_variables, producer_from_environment,
+    consumer_from_environment, kafka_from_environment, process_variables,
+    producer_from_environment, worker_from_environment,
 };
 pub use full_error::full_error;
 pub use kafka::{KafkaConnection, SaslFiles, TlsFiles};
@@ -55,7 +56,7 @@ pub use producer::{ProducerSettings, producer_documents, producer_topics};
 pub use signed::{
     SignError, SignedTuning, SigningKey, SigningKeyError, VerifyError, VerifyingKey, VerifyingKeys,
 };
-pub use state::{StateReport, TroubleReason};
+pub use state::{PartitionReport, StateReport, TroubleReason};
 pub use tuning::{BackendTuning, ConsumerTuning, Pacing, ProducerTuning, Tuning, WorkerTuning};
 pub use worker::{TaskSettings, WorkerSettings, worker_documents};
 

@@ -42,6 +42,9 @@ pub struct StateReport {
     /// Injected events by fault.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub faults: BTreeMap<String, u64>,
+    /// The partitions that a member of a consumer group has, by topic and number; absent where it is no such member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<Vec<PartitionReport>>,
     /// The names of the keys whose tuning is taken, sorted; absent where none is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tuning_keys: Vec<String>,
@@ -56,6 +59,25 @@ impl StateReport {
             revision: self.revision,
         }
     }
+}
+
+/// How far a member of a consumer group is with one of its partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PartitionReport {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset of the first message that is not handled yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// The offset that the next committed message will get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
+    /// Messages that are still to be handled; offsets of transactions' markers among them count until they are passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<i64>,
 }
 
 /// Why a workload cannot do its work: a closed set, stable for statuses and alerts. A [`StateReport`] tells it by its name.
@@ -81,11 +103,13 @@ pub enum TroubleReason {
     KafkaError,
     /// The database does not answer, or its tables cannot be used.
     DatabaseUnreachable,
+    /// A service that the workload calls does not answer.
+    BackendUnreachable,
 }
 
 impl TroubleReason {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KafkaUnreachable,
         Self::AuthenticationFailed,
         Self::TlsFailed,
@@ -96,13 +120,21 @@ impl TroubleReason {
         Self::ConfigurationInvalid,
         Self::KafkaError,
         Self::DatabaseUnreachable,
+        Self::BackendUnreachable,
     ];
+
+    /// Whether it is Kafka that does not work.
+    #[must_use]
+    pub const fn is_of_kafka(self) -> bool {
+        !matches!(self, Self::DatabaseUnreachable | Self::BackendUnreachable)
+    }
 
     /// What does not work.
     #[must_use]
     pub const fn subject(self) -> &'static str {
         match self {
             Self::DatabaseUnreachable => "the database",
+            Self::BackendUnreachable => "the called service",
             _ => "Kafka",
         }
     }
@@ -121,6 +153,7 @@ impl TroubleReason {
             Self::ConfigurationInvalid => "ConfigurationInvalid",
             Self::KafkaError => "KafkaError",
             Self::DatabaseUnreachable => "DatabaseUnreachable",
+            Self::BackendUnreachable => "BackendUnreachable",
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use self::session::Session;
 use crate::emitter::{Budget, Emitter, unix_ms};
 use crate::progress::{ProgressError, RunState};
-use crate::run::{Controls, Parts};
+use crate::run::{Controls, Parts, restart_plan};
 
 /// Time between two sessions, doubling between these.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
@@ -71,10 +71,7 @@ pub(crate) async fn run(workload: &Workload, mut controls: Controls, parts: &Par
                     backoff = FIRST_BACKOFF;
                 }
                 let message = full_error(&error);
-                if !controls
-                    .trouble(workload, error.reason(), message, backoff)
-                    .await
-                {
+                if !controls.trouble(error.reason(), message, backoff).await {
                     return WorkloadEnd::Stopped;
                 }
                 backoff = (backoff * 2).min(LAST_BACKOFF);
@@ -141,7 +138,7 @@ async fn session(
         return Ok(WorkloadEnd::Completed);
     };
     let opening = TransactionalSender::open(transaction, &workload.health);
-    let Some(opened) = controls.follow_during(workload, opening).await else {
+    let Some(opened) = controls.follow_during(opening).await else {
         return Ok(WorkloadEnd::Stopped);
     };
     let (sender, progress) = opened?;
@@ -159,7 +156,7 @@ async fn session(
     if sent > 0 && !emitter.is_done() {
         tracing::info!(sent, "the run goes on where it was");
     }
-    controls.restart_plan();
+    restart_plan(controls);
     let mut session = Session::new(workload, parts, sender, state, sent);
     let end = session.send(workload, controls, &mut emitter, counted);
     match end.await {
@@ -190,7 +187,7 @@ fn emitter(
     let mut emitter = Emitter::new(
         generator,
         &identity,
-        &controls.tuning().tuning,
+        controls.tuning(),
         parts.records.clone(),
         Arc::clone(&workload.telemetry),
         Budget::new(Some(remaining)),

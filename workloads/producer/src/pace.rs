@@ -2,6 +2,7 @@
 
 use ordermill_config::{ProducerTuning, Tuning};
 use ordermill_events::Root;
+use ordermill_runtime::Tuned;
 use ordermill_runtime::pacing::Pacer;
 use rand_chacha::ChaCha8Rng;
 use tokio::time::Instant;
@@ -34,22 +35,15 @@ impl Pace {
         self.paused
     }
 
-    /// Events per second that are planned now.
-    pub(crate) fn rate(&self, now: Instant) -> f64 {
-        if self.paused {
-            0.0
-        } else {
-            self.pacer.rate_at(now)
-        }
-    }
-
     /// Says that the tick that was due has been taken.
     pub(crate) fn advance(&mut self) {
         self.pacer.advance();
     }
+}
 
-    /// Follows another tuning from now on; one that leaves the pace as it is leaves the plan as it is.
-    pub(crate) fn retune(&mut self, tuning: &Tuning, now: Instant) {
+impl Tuned for Pace {
+    /// One that leaves the pace as it is leaves the plan as it is.
+    fn retune(&mut self, tuning: &Tuning, now: Instant) {
         let Some(producer) = &tuning.producer else {
             return;
         };
@@ -62,5 +56,13 @@ impl Pace {
         }
         self.tuning = producer.clone();
         self.paused = tuning.paused;
+    }
+
+    fn planned_rate(&self, now: Instant) -> f64 {
+        if self.paused {
+            0.0
+        } else {
+            self.pacer.rate_at(now)
+        }
     }
 }

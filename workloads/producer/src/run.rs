@@ -2,28 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use ordermill_config::full_error;
-use ordermill_config::{KafkaConnection, ProducerSettings, TroubleReason, TuningDocument};
+use ordermill_config::{KafkaConnection, ProducerSettings, Tuning, TuningDocument};
 use ordermill_crds::Topic;
 use ordermill_events::Root;
 use ordermill_runtime::kafka::{ConnectionError, broker_limit, ensure_topics};
 use ordermill_runtime::state::Phase;
 use ordermill_runtime::{Workload, WorkloadEnd};
-use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::delivery::DeliveryReporter;
-use crate::emitter::Emitter;
 use crate::pace::Pace;
 use crate::record::RecordBuilder;
 use crate::{bounded, unbounded};
 
-/// Time between attempts to get ready, doubling between these.
-const FIRST_BACKOFF: Duration = Duration::from_millis(200);
-const LAST_BACKOFF: Duration = Duration::from_secs(5);
 /// Kafka's default of `max.message.bytes`.
 const DEFAULT_BROKER_LIMIT: usize = 1_048_588;
 
@@ -57,7 +51,9 @@ async fn run(workload: Workload) -> Result<WorkloadEnd, ProducerError> {
         .kafka
         .clone()
         .ok_or(ProducerError::Documents("kafka"))?;
-    let mut controls = Controls::new(&workload)?;
+    let pace = |tuning: &Tuning| Pace::new(tuning, &Root::random(), Instant::now());
+    let mut controls =
+        Controls::new(&workload, pace).ok_or(ProducerError::Documents("producer tuning"))?;
     tracing::info!(
         generation = workload.state.version().generation,
         kafka = %kafka.bootstrap_servers,
@@ -75,8 +71,7 @@ async fn run(workload: Workload) -> Result<WorkloadEnd, ProducerError> {
         kafka.clone(),
         Arc::clone(&oversized_bytes),
     );
-    let limits = tokio::spawn(limits.in_current_span());
-    let _limits = AbortOnDrop(limits);
+    let _limits = AbortOnDropHandle::new(tokio::spawn(limits.in_current_span()));
     let records = RecordBuilder::new(settings, resource, &workload.instance.name, oversized_bytes);
     let topics = settings.topics.values().map(|topic| topic.name.as_str());
     let reporter = DeliveryReporter::new(&workload.telemetry, &workload.state, topics);
@@ -137,15 +132,6 @@ async fn follow_broker_limit(
     }
 }
 
-/// A background task that ends with what it serves.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// What both ways of sending are made of.
 pub(crate) struct Parts {
     pub settings: ProducerSettings,
@@ -161,147 +147,23 @@ async fn get_ready(
     kafka: &KafkaConnection,
     controls: &mut Controls,
 ) -> bool {
-    let mut backoff = FIRST_BACKOFF;
-    loop {
+    let id = &workload.instance.name;
+    let ensure = || {
         let topics: Vec<&Topic> = settings.topics.values().collect();
-        let id = &workload.instance.name;
-        let ensured = ensure_topics(kafka, id, topics, settings.create_topics, &workload.health);
-        let Some(result) = controls.follow_during(workload, ensured).await else {
-            return false;
-        };
-        match result {
-            Ok(()) => {
-                workload.health.working();
-                return true;
-            }
-            Err(error) => workload.health.report(error.reason(), full_error(&error)),
-        }
-        if !controls.wait(workload, backoff).await {
-            return false;
-        }
-        backoff = (backoff * 2).min(LAST_BACKOFF);
-    }
+        ensure_topics(kafka, id, topics, settings.create_topics, &workload.health)
+    };
+    // Every trouble with topics may pass.
+    let ready = controls.until_ready(ensure, |error| Some(error.reason()));
+    matches!(ready.await, Ok(Some(())))
 }
 
 /// The live part of a producer: its tuning, and the plan that follows from it.
-pub(crate) struct Controls {
-    workload: Workload,
-    changes: watch::Receiver<Arc<TuningDocument>>,
-    running: Arc<TuningDocument>,
-    /// Whether Kafka and the topics were there once.
-    begun: bool,
-    pub pace: Pace,
-}
+pub(crate) type Controls = ordermill_runtime::Controls<Pace>;
 
-impl Controls {
-    fn new(workload: &Workload) -> Result<Self, ProducerError> {
-        let mut changes = workload.tuning.subscribe();
-        let running = Arc::clone(&changes.borrow_and_update());
-        let pace = Pace::new(&running.tuning, &Root::random(), Instant::now())
-            .ok_or(ProducerError::Documents("producer tuning"))?;
-        let controls = Self {
-            workload: workload.clone(),
-            changes,
-            running,
-            begun: false,
-            pace,
-        };
-        controls.show_phase();
-        Ok(controls)
-    }
-
-    /// Everything is there: from now on it works, unless it is paused.
-    fn begin(&mut self) {
-        self.begun = true;
-        self.show_phase();
-    }
-
-    /// The tuning that is in force.
-    pub(crate) fn tuning(&self) -> &TuningDocument {
-        &self.running
-    }
-
-    /// Plans from now on: what was due before the producer was ready is not made up for.
-    pub(crate) fn restart_plan(&mut self) {
-        let tuning = &self.running.tuning;
-        if let Some(pace) = Pace::new(tuning, &Root::random(), Instant::now()) {
-            self.pace = pace;
-        }
-    }
-
-    /// Waits for another tuning. It never ends where no more can come.
-    pub(crate) async fn changed(&mut self) {
-        if self.changes.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Takes the newest tuning over, whole; shows its generation when it is in force.
-    pub(crate) fn apply(&mut self, emitter: Option<&mut Emitter>) {
-        let document = Arc::clone(&self.changes.borrow_and_update());
-        let now = Instant::now();
-        self.workload.retune(&self.running, &document);
-        let after = &document.tuning;
-        if let Some(emitter) = emitter {
-            emitter.retune(after, now);
-        }
-        self.pace.retune(after, now);
-        self.running = document;
-        self.show_phase();
-        self.workload.state.set_version(self.running.version());
-        self.observe();
-    }
-
-    /// Shows what the plan asks for, and takes a sample for the rate.
-    pub(crate) fn observe(&self) {
-        let rate = self.pace.rate(Instant::now());
-        self.workload.telemetry.counters().set_planned_rate(rate);
-        self.workload.state.sample();
-    }
-
-    fn show_phase(&self) {
-        let phase = if self.pace.is_paused() {
-            Phase::Paused
-        } else if self.begun {
-            Phase::Running
-        } else {
-            Phase::Starting
-        };
-        self.workload.state.set_phase(phase);
-    }
-
-    /// Does what comes before there is anything to send, while following the tuning; `None`: asked to end meanwhile.
-    pub(crate) async fn follow_during<T>(
-        &mut self,
-        workload: &Workload,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                () = workload.cancelled.cancelled() => return None,
-                result = &mut work => return Some(result),
-                () = self.changed() => self.apply(None),
-            }
-        }
-    }
-
-    /// Waits for a time while following the tuning; `false`: asked to end meanwhile.
-    pub(crate) async fn wait(&mut self, workload: &Workload, time: Duration) -> bool {
-        let waited = self.follow_during(workload, tokio::time::sleep(time));
-        waited.await.is_some()
-    }
-
-    /// Shows a trouble and waits before the next attempt; `false`: asked to end meanwhile.
-    pub(crate) async fn trouble(
-        &mut self,
-        workload: &Workload,
-        reason: TroubleReason,
-        message: String,
-        time: Duration,
-    ) -> bool {
-        workload.health.report(reason, message);
-        self.wait(workload, time).await
+/// Plans from now on: what was due before the producer was ready is not made up for.
+pub(crate) fn restart_plan(controls: &mut Controls) {
+    if let Some(pace) = Pace::new(controls.tuning(), &Root::random(), Instant::now()) {
+        controls.tuned = pace;
     }
 }
 

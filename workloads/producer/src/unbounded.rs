@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::delivery::DeliveryReporter;
 use crate::emitter::{Budget, Emitter, Outgoing};
-use crate::run::{Controls, Parts, ProducerError, until};
+use crate::run::{Controls, Parts, ProducerError, restart_plan, until};
 
 /// Events emitted before signals, tuning and the sender are looked at again.
 const BURST: usize = 256;
@@ -34,7 +34,7 @@ pub(crate) async fn run(
         None => Identity::random(Root::random()),
     };
     let generator = Generator::new(settings.model, identity.clone(), settings.key_skew);
-    let tuning = &controls.tuning().tuning;
+    let tuning = controls.tuning();
     let telemetry = Arc::clone(&workload.telemetry);
     let budget = Budget::new(None);
     let mut emitter = Emitter::new(generator, &identity, tuning, records, telemetry, budget);
@@ -47,7 +47,7 @@ pub(crate) async fn run(
         )?,
         oversized: OversizedSender::new(kafka, id, reporter),
     };
-    controls.restart_plan();
+    restart_plan(&mut controls);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -60,7 +60,7 @@ pub(crate) async fn run(
         tokio::select! {
             biased;
             () = workload.cancelled.cancelled() => break,
-            () = controls.changed() => controls.apply(Some(&mut emitter)),
+            () = controls.changed() => controls.apply_with(|tuning, now| emitter.retune(tuning, now)),
             _ = second.tick() => controls.observe(),
             () = transport.sender.attend() => {}
             () = until(due) => {
@@ -86,10 +86,10 @@ pub(crate) async fn run(
 
 /// When the next event is due; `None` while paused.
 pub(crate) fn next_due(controls: &Controls, emitter: &Emitter) -> Option<Instant> {
-    if controls.pace.is_paused() {
+    if controls.tuned.is_paused() {
         return None;
     }
-    let tick = controls.pace.next().filter(|_| emitter.may_tick());
+    let tick = controls.tuned.next().filter(|_| emitter.may_tick());
     tick.into_iter().chain(emitter.next_follow_up()).min()
 }
 
@@ -101,9 +101,9 @@ fn burst(controls: &mut Controls, emitter: &mut Emitter, transport: &mut Transpo
             return;
         };
         emitter.emit_due(now);
-        if controls.pace.next().is_some_and(|tick| tick <= due) {
+        if controls.tuned.next().is_some_and(|tick| tick <= due) {
             emitter.tick(due, now);
-            controls.pace.advance();
+            controls.tuned.advance();
         }
         transport.send_all(emitter);
         if emitter.has_outgoing() {

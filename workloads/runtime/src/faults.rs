@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ordermill_crds::values::{Delay, Fraction, Period};
-use ordermill_crds::{BackendFaults, Fault, ProducerFaults, TimedFault};
+use ordermill_crds::{BackendFaults, ConsumerFaults, Fault, ProducerFaults, TimedFault};
 use tokio::time::Instant;
 
 /// The name under which what `errorRate` does is marked and counted.
@@ -277,6 +277,90 @@ pub fn backend_faults(
         .into_iter()
         .filter_map(|(name, fault)| Some((name, fault?)));
     std::iter::once(error_rate).chain(declared).collect()
+}
+
+/// The faults of a consumer, with what `errorRate` does among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConsumerFault {
+    /// What `errorRate` asks for: an attempt at handling the message fails.
+    ErrorRate,
+    /// The same, as a fault with a window.
+    ProcessingError,
+    /// Handling the message takes longer.
+    Slow,
+    /// The commit after the message is skipped.
+    CommitFailure,
+    /// The member leaves its group and joins it again.
+    Rebalance,
+    /// The process aborts.
+    Crash,
+}
+
+impl ConsumerFault {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ErrorRate,
+        Self::ProcessingError,
+        Self::Slow,
+        Self::CommitFailure,
+        Self::Rebalance,
+        Self::Crash,
+    ];
+
+    /// The name in headers, spans, logs and metrics: the field's name in the resource.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ErrorRate => ERROR_RATE,
+            Self::ProcessingError => "processingError",
+            Self::Slow => "slow",
+            Self::CommitFailure => "commitFailure",
+            Self::Rebalance => "rebalance",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+/// What a consumer's tuning declares.
+#[must_use]
+pub fn consumer_faults(
+    error_rate: Fraction,
+    faults: &ConsumerFaults,
+) -> Vec<(ConsumerFault, Declared)> {
+    let ConsumerFaults {
+        processing_error,
+        slow,
+        commit_failure,
+        rebalance,
+        crash,
+    } = faults;
+    let plain = [
+        (ConsumerFault::ProcessingError, processing_error),
+        (ConsumerFault::CommitFailure, commit_failure),
+        (ConsumerFault::Rebalance, rebalance),
+        (ConsumerFault::Crash, crash),
+    ];
+    let error_rate = (ConsumerFault::ErrorRate, Declared::always(error_rate));
+    let slow = slow.iter().map(|fault| (ConsumerFault::Slow, fault.into()));
+    let plain = plain
+        .into_iter()
+        .filter_map(|(name, fault)| Some((name, fault.as_ref()?.into())));
+    std::iter::once(error_rate)
+        .chain(plain)
+        .chain(slow)
+        .collect()
+}
+
+/// The first fault of this label, which separates several by commas, of any kind of workload; `other` for one that a later
+/// version knows.
+#[must_use]
+pub fn known_fault(label: &str) -> &'static str {
+    let name = label.split(',').next().unwrap_or_default();
+    let producer = ProducerFault::ALL.map(ProducerFault::name);
+    let consumer = ConsumerFault::ALL.map(ConsumerFault::name);
+    let backend = BackendFault::ALL.map(BackendFault::name);
+    let mut all = producer.into_iter().chain(consumer).chain(backend);
+    all.find(|known| *known == name).unwrap_or("other")
 }
 
 #[cfg(test)]

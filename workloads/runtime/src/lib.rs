@@ -2,6 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod admin;
+pub mod api;
+mod controls;
 pub mod faults;
 pub mod kafka;
 pub mod pacing;
@@ -9,7 +11,9 @@ pub mod problem;
 pub mod shutdown;
 pub mod state;
 pub mod telemetry;
+mod tls;
 pub mod tuning;
 mod workload;
 
+pub use controls::{Controls, Tuned};
 pub use workload::{Instance, Workload, WorkloadEnd};

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::kafka::Health;
-use crate::telemetry::Counters;
+use crate::telemetry::{Counters, Membership};
 
 /// The window of `ratePerSecond`.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
@@ -217,6 +217,8 @@ impl WorkloadState {
         let (rate, lateness_seconds) = self.recent();
         let trouble = self.health.trouble();
         let version = self.version();
+        let membership = self.counters.membership();
+        let consumer = membership.as_ref();
         let count = |value: u64| Some(i64::try_from(value).unwrap_or(i64::MAX));
         StateReport {
             kind: self.resource.kind.clone(),
@@ -237,9 +239,9 @@ impl WorkloadState {
                 injected: count(snapshot.injected_total()),
                 failed: count(snapshot.failed_total()),
                 retried: count(self.retried.load(Ordering::Relaxed)),
-                dead_lettered: None,
-                lag: None,
-                members: None,
+                dead_lettered: consumer.and_then(|_| count(self.counters.dead_lettered())),
+                lag: consumer.and_then(Membership::lag),
+                members: consumer.map(|it| i64::from(it.joined)),
                 since: Some(self.since.to_string()),
                 rate_per_second: rate.map(|rate| format!("{rate:.1}")),
                 as_of: Some(Timestamp::now().to_string()),
@@ -249,6 +251,7 @@ impl WorkloadState {
                 .into_iter()
                 .map(|(fault, count)| (fault.to_owned(), count))
                 .collect(),
+            partitions: membership.map(|it| it.partitions),
             tuning_keys: Vec::new(),
         }
     }

@@ -170,9 +170,14 @@ impl Workload {
         // Only an operator raises it, so by hand it would be noise.
         let revision = Some(after.revision).filter(|revision| *revision > 0);
         tracing::info!(generation = after.generation, revision, "tuned: {change}");
-        self.telemetry.log().set_level(after.tuning.log_level);
+        self.follow(after);
+    }
+
+    /// Takes over what every kind of workload is tuned by.
+    pub(crate) fn follow(&self, document: &TuningDocument) {
+        self.telemetry.log().set_level(document.tuning.log_level);
         self.telemetry
-            .set_sampling_ratio(after.tuning.trace_sampling);
+            .set_sampling_ratio(document.tuning.trace_sampling);
     }
 
     /// Lets telemetry leave, and says what did not.

@@ -5,6 +5,8 @@ CREATE TABLE orders (
     wood_type TEXT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     ordered_at TEXT NOT NULL,
+    -- The trace that it came with, as W3C writes it.
+    traceparent TEXT,
     status TEXT NOT NULL CHECK (status IN ('registered', 'processing', 'processed', 'failed')),
     -- How often the order was claimed; tells one claim of it from the next.
     attempts BIGINT NOT NULL DEFAULT 0,

@@ -15,12 +15,14 @@ CREATE TABLE deliveries (
     created_at BIGINT NOT NULL
 );
 
--- What was taken, so that a decrease that is asked for again takes nothing.
+-- What was taken, so that a decrease that is asked for again takes nothing; nothing yet where it was only cancelled.
 CREATE TABLE decreases (
     idempotency_key TEXT PRIMARY KEY,
-    wood_type TEXT NOT NULL,
-    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    wood_type TEXT,
+    quantity BIGINT CHECK (quantity > 0),
     -- What was left of it then: the answer to a repetition.
-    remaining BIGINT NOT NULL,
+    remaining BIGINT,
+    -- The last claim of the order that cancelled it: what that one or an earlier one asks for is refused.
+    cancelled_by BIGINT,
     created_at BIGINT NOT NULL
 );

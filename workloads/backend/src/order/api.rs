@@ -1,11 +1,15 @@
 //! The order API over HTTP.
 
+use std::ops::RangeInclusive;
+use std::time;
+
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use ordermill_crds::values::Period;
+use ordermill_crds::values::Duration;
+use ordermill_runtime::telemetry::{TraceContext, names};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::OpenApi;
 use utoipa::{IntoParams, OpenApi as _, ToSchema};
@@ -15,12 +19,18 @@ use uuid::Uuid;
 
 use super::model::{NewOrder, Order, OrderStatus, StatusChange};
 use super::store::{Change, OrderStore, Registration};
-use crate::api::{ApiError, Body, Path, ProblemDocument, Query, in_range, of_length};
+use crate::api::{
+    ATTEMPT_MAXIMUM, ApiError, Body, Path, ProblemDocument, Query, in_range, of_length, of_time,
+    optional_whole,
+};
 
 /// Most orders of a page or a claim.
 const LIMIT_MAXIMUM: i64 = 10_000;
 /// Orders of a page that names no number.
 const LIMIT_DEFAULT: i64 = 100;
+/// Shortest and longest lease.
+const LEASE: RangeInclusive<time::Duration> =
+    time::Duration::from_secs(1)..=time::Duration::from_hours(87_600);
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 
 #[derive(utoipa::OpenApi)]
@@ -50,7 +60,9 @@ pub fn openapi() -> OpenApi {
 }
 
 /// Registers an order, once.
-#[utoipa::path(post, path = "/orders", request_body = NewOrder, responses(
+#[utoipa::path(post, path = "/orders", request_body = NewOrder,
+    params(("traceparent" = Option<String>, Header,
+        description = "The trace that the order belongs to, as W3C writes it; one that is malformed is ignored.")), responses(
     (status = 201, description = "It is registered.", body = Order),
     (status = 200, description = "It was registered before, just so.", body = Order),
     (status = 409, description = "Another order has its id.", body = ProblemDocument, content_type = "application/problem+json"),
@@ -59,11 +71,15 @@ pub fn openapi() -> OpenApi {
 ))]
 async fn register(
     State(store): State<OrderStore>,
+    headers: HeaderMap,
     Body(order): Body<NewOrder, 400>,
 ) -> Result<Response, ApiError> {
     of_length(BAD, "customer_id", &order.customer_id)?;
     in_range(BAD, "quantity", order.quantity, 1..=1_000_000)?;
-    let (status, order) = match store.register(&order, Timestamp::now()).await? {
+    of_time(BAD, "timestamp", order.timestamp)?;
+    let trace = trace(&headers);
+    let registration = store.register(&order, trace.as_ref(), Timestamp::now());
+    let (status, order) = match registration.await? {
         Registration::Created(order) => (StatusCode::CREATED, order),
         Registration::Known(order) => (StatusCode::OK, order),
         Registration::Different => {
@@ -72,6 +88,11 @@ async fn register(
         }
     };
     Ok((status, Json(order)).into_response())
+}
+
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let header = headers.get(names::HEADER_TRACEPARENT)?.to_str().ok()?;
+    TraceContext::parse(header).ok()
 }
 
 /// Which orders to list.
@@ -128,15 +149,21 @@ async fn page(
 #[serde(deny_unknown_fields)]
 struct Claim {
     /// Who claims.
-    #[schema(min_length = 1, max_length = 253)]
+    #[schema(
+        min_length = 1,
+        max_length = 253,
+        pattern = r"^[^\u0000]*$",
+        examples("worker-0")
+    )]
     worker: String,
     /// How many at most.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 10_000, default = 100)]
+    #[serde(default, deserialize_with = "optional_whole")]
+    #[schema(minimum = 1, maximum = 10_000, default = 100, examples(10))]
     limit: Option<i64>,
-    /// For how long, such as `30s`: `1s` to `87600h`. Afterwards they are registered again.
-    #[schema(value_type = String, pattern = r"^[0-9]+(h|m|s)$")]
-    lease: Period,
+    /// For how long, such as `30s` or `1h30m`; a shorter lease than `1s` lasts that, a longer one than `87600h` that.
+    /// Afterwards they are registered again.
+    #[schema(value_type = String, max_length = 24, pattern = r"^([0-9]{1,5}(\.[0-9]{1,9})?(ns|us|ms|s|m|h))+$", examples("30s"))]
+    lease: Duration,
 }
 
 /// Orders that a worker has.
@@ -158,8 +185,9 @@ async fn claim(
 ) -> Result<Json<Claimed>, ApiError> {
     of_length(BAD, "worker", &claim.worker)?;
     let limit = limit("limit", claim.limit)?;
+    let lease = claim.lease.get().clamp(*LEASE.start(), *LEASE.end());
     let orders = store
-        .claim(&claim.worker, limit, claim.lease.get(), Timestamp::now())
+        .claim(&claim.worker, limit, lease, Timestamp::now())
         .await?;
     Ok(Json(Claimed { orders }))
 }
@@ -194,6 +222,9 @@ async fn change(
     Path(id): Path<Uuid>,
     Body(change): Body<StatusChange, 400>,
 ) -> Result<Json<Order>, ApiError> {
+    if let Some(attempt) = change.attempt {
+        in_range(BAD, "attempt", attempt, 1..=ATTEMPT_MAXIMUM)?;
+    }
     let detail = match store.change(id, &change, Timestamp::now()).await? {
         Change::Done(order) => return Ok(Json(order)),
         Change::Unknown => return Err(unknown(id)),

@@ -9,24 +9,32 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::api::{optional_whole, whole};
 use crate::wood::wood_type_schema;
 
 /// An order as a customer sends it. Members beyond these are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct NewOrder {
     /// The order; one that is told twice is registered once.
+    #[schema(examples("0192f0c1-2d3e-7f00-8000-000000000001"))]
     pub order_id: Uuid,
     /// Who orders.
-    #[schema(min_length = 1, max_length = 253)]
+    #[schema(
+        min_length = 1,
+        max_length = 253,
+        pattern = r"^[^\u0000]*$",
+        examples("CUST-0001")
+    )]
     pub customer_id: String,
     /// What is ordered.
     #[schema(schema_with = wood_type_schema)]
     pub wood_type: WoodType,
     /// How much.
-    #[schema(minimum = 1, maximum = 1_000_000)]
+    #[serde(deserialize_with = "whole")]
+    #[schema(minimum = 1, maximum = 1_000_000, examples(3))]
     pub quantity: i64,
     /// When it was ordered, RFC 3339.
-    #[schema(value_type = String, format = DateTime)]
+    #[schema(value_type = String, format = DateTime, examples("2026-11-21T10:00:00Z"))]
     pub timestamp: Timestamp,
 }
 
@@ -105,6 +113,10 @@ pub struct Order {
     /// As it was sent.
     #[serde(flatten)]
     pub order: NewOrder,
+    /// The `traceparent` of the request that registered it: what is done with it later belongs to that trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))]
+    pub traceparent: Option<String>,
     /// How far it is.
     pub status: OrderStatus,
     /// How often it was claimed. A worker gives it back with the status, so that one whose lease is over changes nothing.
@@ -129,10 +141,15 @@ pub struct Order {
 #[serde(deny_unknown_fields)]
 pub struct StatusChange {
     /// What the order is to become.
+    #[schema(examples("processing"))]
     pub status: OrderStatus,
     /// Of a worker: the `attempts` of its claim. The change is refused where another claim came after it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 1)]
+    #[serde(
+        default,
+        deserialize_with = "optional_whole",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(minimum = 1, maximum = 2_147_483_647, examples(1))]
     pub attempt: Option<i64>,
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use ordermill_events::wood::WoodType;
+use ordermill_runtime::telemetry::TraceContext;
 use sqlx::any::AnyRow;
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, Row as _};
@@ -61,19 +62,20 @@ impl OrderStore {
         &self.database
     }
 
-    /// Registers an order, once.
+    /// Registers an order, once. The trace of the request that does so stays with it.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn register(
         &self,
         order: &NewOrder,
+        trace: Option<&TraceContext>,
         now: Timestamp,
     ) -> Result<Registration, StoreError> {
         let mut transaction = self.database.begin().await?;
         let inserted = sqlx::query(
-            "INSERT INTO orders (order_id, customer_id, wood_type, quantity, ordered_at, status, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, 'registered', $6, $6)
+            "INSERT INTO orders (order_id, customer_id, wood_type, quantity, ordered_at, traceparent, status, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, 'registered', $7, $7)
              ON CONFLICT (order_id) DO NOTHING",
         )
         .bind(order.order_id.to_string())
@@ -81,6 +83,7 @@ impl OrderStore {
         .bind(order.wood_type.as_str())
         .bind(order.quantity)
         .bind(order.timestamp.to_string())
+        .bind(trace.map(|trace| trace.traceparent().to_string()))
         .bind(now.as_millisecond())
         .execute(&mut *transaction)
         .await?
@@ -252,6 +255,7 @@ fn order(row: &AnyRow) -> Result<Order, StoreError> {
             quantity: row.try_get("quantity")?,
             timestamp: parsed(row, "ordered_at", |text| text.parse().ok())?,
         },
+        traceparent: row.try_get("traceparent")?,
         status: parsed(row, "status", |text| text.parse().ok())?,
         attempts: row.try_get("attempts")?,
         worker: row.try_get("worker")?,

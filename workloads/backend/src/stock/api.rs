@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use ordermill_events::wood::WoodType;
@@ -12,9 +12,11 @@ use utoipa::{OpenApi as _, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::model::{Decrease, Delivery, Stock};
-use super::store::{Addition, StockStore, Taking};
-use crate::api::{ApiError, Body, Path, ProblemDocument, in_range, of_length};
+use super::model::{Cancellation, Decrease, Delivery, Stock};
+use super::store::{Addition, Cancelling, StockStore, Taking};
+use crate::api::{
+    ATTEMPT_MAXIMUM, ApiError, Body, Path, ProblemDocument, in_range, of_length, of_time,
+};
 
 const INVALID: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 /// Tells a repetition of a request from another that wants the same,
@@ -33,6 +35,7 @@ fn routes() -> OpenApiRouter<StockStore> {
         .routes(routes!(add, all))
         .routes(routes!(get))
         .routes(routes!(take))
+        .routes(routes!(cancel))
 }
 
 /// The routes without what every API has besides its own.
@@ -60,6 +63,7 @@ async fn add(
 ) -> Result<Response, ApiError> {
     of_length(INVALID, "supplier_id", &delivery.supplier_id)?;
     in_range(INVALID, "quantity", delivery.quantity, 1..=1_000_000)?;
+    of_time(INVALID, "timestamp", delivery.timestamp)?;
     let (status, stock) = match store.add(&delivery, Timestamp::now()).await? {
         Addition::Added(stock) => (StatusCode::CREATED, stock),
         Addition::Known(stock) => (StatusCode::OK, stock),
@@ -108,11 +112,11 @@ async fn get(
 
 /// Takes wood, if there is enough.
 #[utoipa::path(post, path = "/stocks/decrease", request_body = Decrease,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 253,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 253, pattern = r"^[!-~]*$",
         description = "A request that is repeated with the same key takes once, and is answered alike.")), responses(
     (status = 200, description = "It is taken; so much was left then.", body = Stock),
     (status = 404, description = "There never was any.", body = ProblemDocument, content_type = "application/problem+json"),
-    (status = 409, description = "There is less than that.", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 409, description = "There is less than that, or the decrease was cancelled.", body = ProblemDocument, content_type = "application/problem+json"),
     (status = 422, description = "It cannot be taken so, or the key was used for something else.", body = ProblemDocument, content_type = "application/problem+json"),
     (status = "4XX", description = "The request cannot be read.", body = ProblemDocument, content_type = "application/problem+json"),
     (status = "5XX", description = "It failed, and nothing was taken.", body = ProblemDocument, content_type = "application/problem+json"),
@@ -123,16 +127,13 @@ async fn take(
     Body(decrease): Body<Decrease, 422>,
 ) -> Result<Json<Stock>, ApiError> {
     in_range(INVALID, "quantity", decrease.quantity, 1..=1_000_000)?;
-    let key = headers.get(IDEMPOTENCY_KEY).map(|key| key.to_str());
-    let key = key.transpose().map_err(|_| {
-        ApiError::refused(
-            INVALID,
-            "the header Idempotency-Key may only have visible characters of ASCII",
-        )
-    })?;
-    if let Some(key) = key {
-        of_length(INVALID, "the header Idempotency-Key", key)?;
+    if let Some(attempt) = decrease.attempt {
+        in_range(INVALID, "attempt", attempt, 1..=ATTEMPT_MAXIMUM)?;
     }
+    let key = headers
+        .get(IDEMPOTENCY_KEY)
+        .map(idempotency_key)
+        .transpose()?;
     let wood_type = decrease.wood_type.as_str();
     let (status, detail) = match store.take(&decrease, key, Timestamp::now()).await? {
         Taking::Taken(stock) => return Ok(Json(stock)),
@@ -148,8 +149,52 @@ async fn take(
             INVALID,
             "the idempotency key was used for something else".to_owned(),
         ),
+        Taking::Cancelled => (
+            StatusCode::CONFLICT,
+            "the decrease was cancelled".to_owned(),
+        ),
     };
     Err(ApiError::refused(status, detail))
+}
+
+/// Cancels a decrease that was not made: what this claim of the order or an earlier one asks for from now on is refused.
+#[utoipa::path(post, path = "/stocks/decrease/cancel", request_body = Cancellation,
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 253, pattern = r"^[!-~]*$",
+        description = "The key of the decrease.")), responses(
+    (status = 204, description = "Nothing was taken with this key, and nothing will be by this claim or an earlier one."),
+    (status = 409, description = "It was made before.", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 422, description = "It cannot be cancelled so.", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = "4XX", description = "The request cannot be read.", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = "5XX", description = "It failed, and nothing was cancelled.", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+async fn cancel(
+    State(store): State<StockStore>,
+    headers: HeaderMap,
+    Body(Cancellation { attempt }): Body<Cancellation, 422>,
+) -> Result<StatusCode, ApiError> {
+    in_range(INVALID, "attempt", attempt, 1..=ATTEMPT_MAXIMUM)?;
+    let key = headers
+        .get(IDEMPOTENCY_KEY)
+        .ok_or_else(|| ApiError::refused(INVALID, "the header Idempotency-Key is missing"))?;
+    let key = idempotency_key(key)?;
+    match store.cancel(key, attempt, Timestamp::now()).await? {
+        Cancelling::Cancelled => Ok(StatusCode::NO_CONTENT),
+        Cancelling::Taken => Err(ApiError::refused(
+            StatusCode::CONFLICT,
+            "the decrease was made before",
+        )),
+    }
+}
+
+fn idempotency_key(header: &HeaderValue) -> Result<&str, ApiError> {
+    let key = header.to_str().ok();
+    let key = key.filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
+    let key = key.ok_or_else(|| {
+        let detail = "the header Idempotency-Key may only have visible characters of ASCII";
+        ApiError::refused(INVALID, detail)
+    })?;
+    of_length(INVALID, "the header Idempotency-Key", key)?;
+    Ok(key)
 }
 
 fn unknown(name: &str) -> ApiError {

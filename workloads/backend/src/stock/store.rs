@@ -40,6 +40,17 @@ pub enum Taking {
     Unknown,
     /// The key was used for something else.
     KeyUsed,
+    /// The same claim or a later one has cancelled it.
+    Cancelled,
+}
+
+/// What became of a decrease that is not to be made any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelling {
+    /// Nothing was taken, and nothing will be by the same claim or an earlier one.
+    Cancelled,
+    /// It was made before.
+    Taken,
 }
 
 impl StockStore {
@@ -124,9 +135,13 @@ impl StockStore {
                 .fetch_one(&mut *transaction)
                 .await?;
             transaction.commit().await?;
+            let Some(quantity) = taken.try_get("quantity")? else {
+                return Ok(Taking::Cancelled);
+            };
             let before = Decrease {
                 wood_type: parsed(&taken, "wood_type", WoodType::of_name)?,
-                quantity: taken.try_get("quantity")?,
+                quantity,
+                attempt: decrease.attempt,
             };
             return Ok(if before == *decrease {
                 Taking::Taken(Stock {
@@ -166,6 +181,40 @@ impl StockStore {
         Ok(Taking::Taken(left))
     }
 
+    /// Sees to it that a key takes nothing any more, if it has not yet: what this claim or an earlier one asks for from
+    /// now on is refused, also what is still under way.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cancel(
+        &self,
+        key: &str,
+        attempt: i64,
+        now: Timestamp,
+    ) -> Result<Cancelling, StoreError> {
+        let mut transaction = self.database.begin().await?;
+        // Where a decrease with this key is made at this moment, this waits for what becomes of it.
+        let cancelled = sqlx::query(
+            "INSERT INTO decreases (idempotency_key, cancelled_by, created_at)
+             VALUES ($1, $2, $3)
+             ON CONFLICT (idempotency_key) DO UPDATE SET cancelled_by =
+                CASE WHEN decreases.cancelled_by > excluded.cancelled_by THEN decreases.cancelled_by ELSE excluded.cancelled_by END
+             WHERE decreases.quantity IS NULL",
+        )
+        .bind(key)
+        .bind(attempt)
+        .bind(now.as_millisecond())
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        transaction.commit().await?;
+        Ok(if cancelled == 1 {
+            Cancelling::Cancelled
+        } else {
+            Cancelling::Taken
+        })
+    }
+
     /// Every kind that was ever delivered, by name.
     ///
     /// # Errors
@@ -187,7 +236,8 @@ impl StockStore {
     }
 }
 
-/// Notes that a key is used; `false`: it was before. Of two requests at once, the second waits for what becomes of the first.
+/// Notes that a key is used; `false`: it was before, or was cancelled by the same claim or a later one. Of two requests at
+/// once, the second waits for what becomes of the first.
 async fn reserve(
     connection: &mut AnyConnection,
     key: &str,
@@ -197,12 +247,15 @@ async fn reserve(
     let inserted = sqlx::query(
         "INSERT INTO decreases (idempotency_key, wood_type, quantity, remaining, created_at)
          VALUES ($1, $2, $3, 0, $4)
-         ON CONFLICT (idempotency_key) DO NOTHING",
+         ON CONFLICT (idempotency_key) DO UPDATE SET wood_type = excluded.wood_type, quantity = excluded.quantity, remaining = 0
+         WHERE decreases.quantity IS NULL AND decreases.cancelled_by < $5",
     )
     .bind(key)
     .bind(decrease.wood_type.as_str())
     .bind(decrease.quantity)
     .bind(now.as_millisecond())
+    // What names no claim is older than any that cancels.
+    .bind(decrease.attempt.unwrap_or(0))
     .execute(connection)
     .await?;
     Ok(inserted.rows_affected() == 1)

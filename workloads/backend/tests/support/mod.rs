@@ -51,10 +51,14 @@ impl Caller {
     async fn ask(&self, request: Request<Body>) -> (StatusCode, Value) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status();
-        let kind = response.headers()["content-type"].clone();
+        let kind = response.headers().get("content-type").cloned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         if status.is_client_error() || status.is_server_error() {
-            assert_eq!(kind, "application/problem+json", "{status} {body:?}");
+            assert_eq!(
+                kind.unwrap(),
+                "application/problem+json",
+                "{status} {body:?}"
+            );
         }
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
@@ -64,14 +68,14 @@ impl Caller {
         method: &str,
         path: &str,
         body: &Value,
-        key: Option<&str>,
+        header: Option<(&str, &str)>,
     ) -> (StatusCode, Value) {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("content-type", "application/json");
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         self.ask(request.body(Body::from(body.to_string())).unwrap())
             .await
@@ -90,7 +94,18 @@ impl Caller {
 
     /// Status and body of the answer.
     pub async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> (StatusCode, Value) {
-        self.send("POST", path, body, Some(key)).await
+        self.post_with_header(path, body, ("idempotency-key", key))
+            .await
+    }
+
+    /// Status and body of the answer.
+    pub async fn post_with_header(
+        &self,
+        path: &str,
+        body: &Value,
+        header: (&str, &str),
+    ) -> (StatusCode, Value) {
+        self.send("POST", path, body, Some(header)).await
     }
 
     /// Status and body of the answer.

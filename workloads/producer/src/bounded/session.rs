@@ -101,7 +101,7 @@ impl<'a> Session<'a> {
                 () = workload.cancelled.cancelled(), if !stopping => {
                     workload.state.set_phase(Phase::Stopping);
                 }
-                () = controls.changed() => controls.apply(Some(emitter)),
+                () = controls.changed() => controls.apply_with(|tuning, now| emitter.retune(tuning, now)),
                 _ = second.tick() => controls.observe(),
                 () = self.sender.room(), if self.full => self.full = false,
                 () = until(self.commit_at(emitter)) => self.let_go(emitter),
@@ -125,7 +125,7 @@ impl<'a> Session<'a> {
         } else if emitter.follow_ups().count() >= MAX_WAITING {
             emitter
                 .next_follow_up()
-                .filter(|_| !controls.pace.is_paused())
+                .filter(|_| !controls.tuned.is_paused())
         } else {
             next_due(controls, emitter)
         }
@@ -142,10 +142,10 @@ impl<'a> Session<'a> {
                 break;
             };
             emitter.emit_due(now);
-            let tick = controls.pace.next().is_some_and(|tick| tick <= due);
+            let tick = controls.tuned.next().is_some_and(|tick| tick <= due);
             if tick && emitter.may_tick() && emitter.follow_ups().count() < MAX_WAITING {
                 emitter.tick(due, now);
-                controls.pace.advance();
+                controls.tuned.advance();
             }
             self.hand_over(emitter)?;
             if self
@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 result = &mut commit => break result?,
                 () = &mut deadline => return Ok(false),
-                () = controls.changed() => controls.apply(Some(emitter)),
+                () = controls.changed() => controls.apply_with(|tuning, now| emitter.retune(tuning, now)),
                 _ = second.tick() => controls.observe(),
             }
         }

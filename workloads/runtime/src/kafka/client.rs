@@ -22,10 +22,16 @@ pub enum ConnectionError {
     /// librdkafka refuses the settings or the certificates.
     #[error("the Kafka client refuses its settings")]
     Client(#[source] KafkaError),
+    /// The system gives no thread for the client.
+    #[error("the system gives no thread for the Kafka client")]
+    Thread(#[source] std::io::Error),
 }
 
-/// Settings that every client of a workload shares. Files are read now, so a client made anew sees rotated ones.
-pub(crate) fn client_config(
+/// Settings that every client of ours shares. Files are read now, so a client made anew sees rotated ones.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn client_config(
     connection: &KafkaConnection,
     client_id: &str,
 ) -> Result<ClientConfig, ConnectionError> {

@@ -112,6 +112,16 @@ impl Health {
         self.clear(|_| true);
     }
 
+    /// Says that what this trouble was about works; others go on.
+    pub fn works(&self, reason: TroubleReason) {
+        self.clear(|told| told == reason);
+    }
+
+    /// Says that Kafka works, whatever else does not.
+    pub fn kafka_works(&self) {
+        self.clear(TroubleReason::is_of_kafka);
+    }
+
     fn clear(&self, ends: impl Fn(TroubleReason) -> bool) {
         let mut trouble = self.lock();
         if let Some(told) = trouble.take_if(|told| ends(told.reason)) {

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use ordermill_config::PartitionReport;
+
 use super::names;
 use super::outcome::Outcome;
 
@@ -20,7 +22,30 @@ pub struct Counters {
     lateness: Lateness,
     /// Bits of an `f64`, events per second.
     planned_rate: AtomicU64,
-    destinations: RwLock<Vec<Arc<DestinationCounters>>>,
+    destinations: RwLock<Vec<Arc<TopicCounters>>>,
+    sources: RwLock<Vec<Arc<TopicCounters>>>,
+    dead_lettered: AtomicU64,
+    membership: RwLock<Option<Membership>>,
+}
+
+/// What a member of a consumer group knows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// The group.
+    pub group: String,
+    /// Whether it is a member now: it has joined, and has its partitions or knows that there are none for it.
+    pub joined: bool,
+    /// Its partitions.
+    pub partitions: Vec<PartitionReport>,
+}
+
+impl Membership {
+    /// What is still to be handled, of all its partitions; `None` while it is unknown of one.
+    #[must_use]
+    pub fn lag(&self) -> Option<i64> {
+        let known = self.joined.then_some(&self.partitions)?;
+        known.iter().map(|partition| partition.lag).sum()
+    }
 }
 
 impl Counters {
@@ -76,21 +101,54 @@ impl Counters {
     }
 
     /// The counts of what is sent to one topic, made at the first call.
-    pub(super) fn destination(&self, topic: &str) -> Arc<DestinationCounters> {
-        let mut all = self
-            .destinations
+    pub(super) fn destination(&self, topic: &str) -> Arc<TopicCounters> {
+        of_topic(&self.destinations, topic)
+    }
+
+    /// The counts of what comes from one topic, made at the first call.
+    pub(super) fn source(&self, topic: &str) -> Arc<TopicCounters> {
+        of_topic(&self.sources, topic)
+    }
+
+    /// Counts messages that were put on a dead-letter topic.
+    pub fn add_dead_lettered(&self, count: u64) {
+        self.dead_lettered.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Messages that were put on a dead-letter topic.
+    #[must_use]
+    pub fn dead_lettered(&self) -> u64 {
+        self.dead_lettered.load(Ordering::Relaxed)
+    }
+
+    /// Says how the workload is a member of its consumer group.
+    pub fn set_membership(&self, membership: Membership) {
+        let mut known = self
+            .membership
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.iter().find(|known| known.topic == topic) {
-            return Arc::clone(known);
-        }
-        let added = Arc::new(DestinationCounters::new(topic));
-        all.push(Arc::clone(&added));
-        added
+        *known = Some(membership);
+    }
+
+    /// How the workload is a member of its consumer group; none where it has nothing to do with one.
+    #[must_use]
+    pub fn membership(&self) -> Option<Membership> {
+        self.membership
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The sources used so far.
+    pub(super) fn sources(&self) -> Vec<Arc<TopicCounters>> {
+        self.sources
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The destinations used so far.
-    pub(super) fn destinations(&self) -> Vec<Arc<DestinationCounters>> {
+    pub(super) fn destinations(&self) -> Vec<Arc<TopicCounters>> {
         self.destinations
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -131,15 +189,25 @@ impl CountersSnapshot {
     }
 }
 
-/// Attempts to send to one topic, those that failed by the type of the error.
+fn of_topic(all: &RwLock<Vec<Arc<TopicCounters>>>, topic: &str) -> Arc<TopicCounters> {
+    let mut all = all.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = all.iter().find(|known| known.topic == topic) {
+        return Arc::clone(known);
+    }
+    let added = Arc::new(TopicCounters::new(topic));
+    all.push(Arc::clone(&added));
+    added
+}
+
+/// Messages sent to one topic or received from it, those that failed by the type of the error.
 #[derive(Debug)]
-pub(super) struct DestinationCounters {
+pub(super) struct TopicCounters {
     pub(super) topic: String,
     ok: AtomicU64,
     failed: CountsByName,
 }
 
-impl DestinationCounters {
+impl TopicCounters {
     fn new(topic: &str) -> Self {
         let failed = CountsByName::default();
         Self {
@@ -149,7 +217,7 @@ impl DestinationCounters {
         }
     }
 
-    pub(super) fn add_sent(&self) {
+    pub(super) fn add(&self) {
         self.ok.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -344,9 +412,9 @@ mod tests {
     #[test]
     fn a_destination_is_the_same_each_time() {
         let counters = Counters::default();
-        counters.destination("orders").add_sent();
+        counters.destination("orders").add();
         counters.destination("orders").add_failed("timeout");
-        counters.destination("refunds").add_sent();
+        counters.destination("refunds").add();
         let all = counters.destinations();
         assert_eq!(all.len(), 2);
         assert_eq!(

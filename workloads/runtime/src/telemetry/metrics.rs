@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
-use super::counters::{Counters, DestinationCounters};
+use super::counters::{Counters, TopicCounters};
 use super::exporter::Dropped;
 use super::names;
 
@@ -27,6 +27,22 @@ pub struct WorkloadMetrics {
     lateness: Histogram<f64>,
     operation_duration: Histogram<f64>,
     request_duration: Histogram<f64>,
+    call_duration: Histogram<f64>,
+    process_duration: Histogram<f64>,
+}
+
+/// A histogram of how long operations take, in seconds.
+fn operation_seconds(
+    meter: &Meter,
+    name: &'static str,
+    description: &'static str,
+) -> Histogram<f64> {
+    meter
+        .f64_histogram(name)
+        .with_unit("s")
+        .with_description(description)
+        .with_boundaries(OPERATION_SECONDS.to_vec())
+        .build()
 }
 
 impl WorkloadMetrics {
@@ -38,6 +54,7 @@ impl WorkloadMetrics {
         observe_planned_rate(&meter, &counters);
         observe_sent_messages(&meter, &counters);
         observe_dropped(&meter, dropped);
+        observe_consumption(&meter, &counters);
         Self {
             counters,
             lateness: meter
@@ -46,26 +63,47 @@ impl WorkloadMetrics {
                 .with_description("How long after its planned time an event was sent.")
                 .with_boundaries(LATENESS_SECONDS.to_vec())
                 .build(),
-            operation_duration: meter
-                .f64_histogram(names::MESSAGING_CLIENT_OPERATION_DURATION)
-                .with_unit("s")
-                .with_description(
-                    "Duration of messaging operation initiated by a producer or consumer client.",
-                )
-                .with_boundaries(OPERATION_SECONDS.to_vec())
-                .build(),
-            request_duration: meter
-                .f64_histogram(names::HTTP_SERVER_REQUEST_DURATION)
-                .with_unit("s")
-                .with_description("Duration of HTTP server requests.")
-                .with_boundaries(OPERATION_SECONDS.to_vec())
-                .build(),
+            operation_duration: operation_seconds(
+                &meter,
+                names::MESSAGING_CLIENT_OPERATION_DURATION,
+                "Duration of messaging operation initiated by a producer or consumer client.",
+            ),
+            request_duration: operation_seconds(
+                &meter,
+                names::HTTP_SERVER_REQUEST_DURATION,
+                "Duration of HTTP server requests.",
+            ),
+            call_duration: operation_seconds(
+                &meter,
+                names::HTTP_CLIENT_REQUEST_DURATION,
+                "Duration of HTTP client requests.",
+            ),
+            process_duration: operation_seconds(
+                &meter,
+                names::MESSAGING_PROCESS_DURATION,
+                "Duration of processing operation.",
+            ),
         }
     }
 
     /// Takes how long the answer to a request took, with the attributes that tell requests apart.
     pub fn record_request(&self, took: Duration, attributes: &[KeyValue]) {
         self.request_duration.record(took.as_secs_f64(), attributes);
+    }
+
+    /// Takes how long a call to an API took, with the attributes that tell calls apart.
+    pub fn record_call(&self, took: Duration, attributes: &[KeyValue]) {
+        self.call_duration.record(took.as_secs_f64(), attributes);
+    }
+
+    /// What counts the messages that a group gets from one topic; to be made once and kept.
+    #[must_use]
+    pub fn consuming_from(&self, topic: &str, group: &str) -> ConsumeMetrics {
+        ConsumeMetrics {
+            counters: self.counters.source(topic),
+            duration: self.process_duration.clone(),
+            attributes: process_attributes(topic, group).into(),
+        }
     }
 
     /// The exact numbers, which the exported counters are read from.
@@ -94,7 +132,7 @@ impl WorkloadMetrics {
 /// Counts what is sent to one topic, and how long the broker takes to acknowledge it.
 #[derive(Debug, Clone)]
 pub struct SendMetrics {
-    counters: Arc<DestinationCounters>,
+    counters: Arc<TopicCounters>,
     duration: Histogram<f64>,
     attributes: Arc<[KeyValue]>,
 }
@@ -102,7 +140,7 @@ pub struct SendMetrics {
 impl SendMetrics {
     /// A message was acknowledged, `took` after it was handed to the client.
     pub fn acknowledged(&self, took: Duration) {
-        self.counters.add_sent();
+        self.counters.add();
         self.duration.record(took.as_secs_f64(), &self.attributes);
     }
 
@@ -112,6 +150,109 @@ impl SendMetrics {
         let attributes = send_attributes(&self.counters.topic, Some(error_type));
         self.duration.record(took.as_secs_f64(), &attributes);
     }
+}
+
+/// Counts what is received from one topic, and how long the handling of a message takes.
+#[derive(Debug, Clone)]
+pub struct ConsumeMetrics {
+    counters: Arc<TopicCounters>,
+    duration: Histogram<f64>,
+    attributes: Arc<[KeyValue]>,
+}
+
+impl ConsumeMetrics {
+    /// A message came.
+    pub fn received(&self) {
+        self.counters.add();
+    }
+
+    /// A message was handled, or given up for an error of this type, `took` after the handling began.
+    pub fn processed(&self, took: Duration, error_type: Option<&'static str>) {
+        let Some(error_type) = error_type else {
+            return self.duration.record(took.as_secs_f64(), &self.attributes);
+        };
+        let mut attributes = self.attributes.to_vec();
+        attributes.push(KeyValue::new(names::ERROR_TYPE, error_type));
+        self.duration.record(took.as_secs_f64(), &attributes);
+    }
+}
+
+fn process_attributes(topic: &str, group: &str) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new(names::MESSAGING_SYSTEM, names::MESSAGING_SYSTEM_KAFKA),
+        KeyValue::new(names::MESSAGING_OPERATION_NAME, names::OPERATION_PROCESS),
+        KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::OPERATION_PROCESS),
+        KeyValue::new(names::MESSAGING_DESTINATION_NAME, topic.to_owned()),
+        KeyValue::new(names::MESSAGING_CONSUMER_GROUP_NAME, group.to_owned()),
+    ]
+}
+
+fn observe_consumption(meter: &Meter, counters: &Arc<Counters>) {
+    let consumed = Arc::clone(counters);
+    meter
+        .u64_observable_counter(names::MESSAGING_CLIENT_CONSUMED_MESSAGES)
+        .with_unit("{message}")
+        .with_description("Number of messages that were delivered to the application.")
+        .with_callback(move |observer| {
+            let Some(membership) = consumed.membership() else {
+                return;
+            };
+            for source in consumed.sources() {
+                let attributes = [
+                    KeyValue::new(names::MESSAGING_SYSTEM, names::MESSAGING_SYSTEM_KAFKA),
+                    KeyValue::new(names::MESSAGING_OPERATION_NAME, names::OPERATION_POLL),
+                    KeyValue::new(
+                        names::MESSAGING_OPERATION_TYPE,
+                        names::OPERATION_TYPE_RECEIVE,
+                    ),
+                    KeyValue::new(names::MESSAGING_DESTINATION_NAME, source.topic.clone()),
+                    KeyValue::new(
+                        names::MESSAGING_CONSUMER_GROUP_NAME,
+                        membership.group.clone(),
+                    ),
+                ];
+                let count = source.iter().map(|(_, count)| count).sum();
+                observer.observe(count, &attributes);
+            }
+        })
+        .build();
+    let lag = Arc::clone(counters);
+    meter
+        .i64_observable_gauge(names::CONSUMER_LAG)
+        .with_unit("{message}")
+        .with_description("Messages of a partition that its group has still to handle.")
+        .with_callback(move |observer| {
+            let Some(membership) = lag.membership() else {
+                return;
+            };
+            for partition in &membership.partitions {
+                let Some(lag) = partition.lag else { continue };
+                let attributes = [
+                    KeyValue::new(names::MESSAGING_DESTINATION_NAME, partition.topic.clone()),
+                    KeyValue::new(
+                        names::MESSAGING_DESTINATION_PARTITION_ID,
+                        partition.partition.to_string(),
+                    ),
+                    KeyValue::new(
+                        names::MESSAGING_CONSUMER_GROUP_NAME,
+                        membership.group.clone(),
+                    ),
+                ];
+                observer.observe(lag, &attributes);
+            }
+        })
+        .build();
+    let dead_lettered = Arc::clone(counters);
+    meter
+        .u64_observable_counter(names::DEAD_LETTERED)
+        .with_unit("{message}")
+        .with_description("Messages that were put on a dead-letter topic.")
+        .with_callback(move |observer| {
+            if dead_lettered.membership().is_some() {
+                observer.observe(dead_lettered.dead_lettered(), &[]);
+            }
+        })
+        .build();
 }
 
 fn send_attributes(topic: &str, error_type: Option<&'static str>) -> Vec<KeyValue> {

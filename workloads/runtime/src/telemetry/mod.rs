@@ -27,11 +27,11 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-pub use self::counters::{Counters, CountersSnapshot, LatenessSnapshot};
+pub use self::counters::{Counters, CountersSnapshot, LatenessSnapshot, Membership};
 use self::exporter::{EXPORT_TIMEOUT, ExportHealth, ExportWatch, Exporters, Signal};
 pub use self::exporter::{ExporterError, OtlpTarget};
 use self::log::WorkloadLog;
-pub use self::metrics::{SendMetrics, WorkloadMetrics};
+pub use self::metrics::{ConsumeMetrics, SendMetrics, WorkloadMetrics};
 pub use self::outcome::Outcome;
 use self::pipeline::Pipelines;
 pub use self::settings::{SettingsError, TelemetrySettings, is_disabled};

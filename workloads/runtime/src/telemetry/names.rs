@@ -10,11 +10,11 @@ pub use opentelemetry_semantic_conventions::attribute::{
     MESSAGING_CONSUMER_GROUP_NAME, MESSAGING_DESTINATION_NAME, MESSAGING_DESTINATION_PARTITION_ID,
     MESSAGING_KAFKA_MESSAGE_KEY, MESSAGING_KAFKA_OFFSET, MESSAGING_MESSAGE_BODY_SIZE,
     MESSAGING_MESSAGE_ID, MESSAGING_OPERATION_NAME, MESSAGING_OPERATION_TYPE, MESSAGING_SYSTEM,
-    URL_PATH, URL_SCHEME,
+    SERVER_ADDRESS, SERVER_PORT, URL_FULL, URL_PATH, URL_SCHEME,
 };
 /// Metrics that the semantic conventions name.
 pub use opentelemetry_semantic_conventions::metric::{
-    HTTP_SERVER_REQUEST_DURATION, MESSAGING_CLIENT_CONSUMED_MESSAGES,
+    HTTP_CLIENT_REQUEST_DURATION, HTTP_SERVER_REQUEST_DURATION, MESSAGING_CLIENT_CONSUMED_MESSAGES,
     MESSAGING_CLIENT_OPERATION_DURATION, MESSAGING_CLIENT_SENT_MESSAGES,
     MESSAGING_PROCESS_DURATION,
 };
@@ -46,6 +46,11 @@ pub const RATE_PLANNED: &str = "ordermill.rate.planned";
 /// Counter by [`SIGNAL`] of what could not be exported; unit `{item}`: spans, log records and metric points.
 pub const TELEMETRY_DROPPED: &str = "ordermill.telemetry.dropped";
 
+/// Counter of messages that were put on a dead-letter topic; unit `{message}`.
+pub const DEAD_LETTERED: &str = "ordermill.messages.dead_lettered";
+/// Gauge of the messages of a partition that its group has still to handle; unit `{message}`.
+pub const CONSUMER_LAG: &str = "ordermill.consumer.lag";
+
 /// Metric attribute: [`OUTCOME_OK`], [`OUTCOME_INJECTED`] or [`OUTCOME_FAILED`].
 pub const OUTCOME: &str = "outcome";
 /// The event went as intended.
@@ -65,6 +70,8 @@ pub const INJECTED: &str = "ordermill.injected";
 pub const INJECTED_FAULT: &str = "ordermill.fault";
 /// Span and log attribute: the event's number, counted per producer instance.
 pub const SEQUENCE: &str = "ordermill.sequence";
+/// Span attribute: attempts at handling a message that failed.
+pub const FAILED_ATTEMPTS: &str = "ordermill.failed_attempts";
 /// Span and log attribute: the producer instance that the sequence belongs to.
 pub const INSTANCE: &str = "ordermill.instance";
 
@@ -76,6 +83,31 @@ pub const HEADER_SEQUENCE: &str = "ordermill-sequence";
 pub const HEADER_INSTANCE: &str = "ordermill-instance";
 /// Header: how many sequence numbers before this one were suppressed on purpose; decimal.
 pub const HEADER_SUPPRESSED: &str = "ordermill-suppressed";
+/// What the headers that a dead letter has more than its message begin with.
+pub const HEADER_DEAD_LETTER_PREFIX: &str = "ordermill-dead-letter-";
+/// Header of a dead letter: why it is one, a word of few.
+pub const HEADER_DEAD_LETTER_REASON: &str = "ordermill-dead-letter-reason";
+/// Header of a dead letter: the last error, in words.
+pub const HEADER_DEAD_LETTER_MESSAGE: &str = "ordermill-dead-letter-message";
+/// Header of a dead letter: attempts at handling it; decimal.
+pub const HEADER_DEAD_LETTER_ATTEMPTS: &str = "ordermill-dead-letter-attempts";
+/// Header of a dead letter: the topic that it comes from.
+pub const HEADER_DEAD_LETTER_TOPIC: &str = "ordermill-dead-letter-topic";
+/// Header of a dead letter: the partition that it comes from; decimal.
+pub const HEADER_DEAD_LETTER_PARTITION: &str = "ordermill-dead-letter-partition";
+/// Header of a dead letter: its offset there; decimal.
+pub const HEADER_DEAD_LETTER_OFFSET: &str = "ordermill-dead-letter-offset";
+/// Header of a dead letter: the group that could not handle it.
+pub const HEADER_DEAD_LETTER_GROUP: &str = "ordermill-dead-letter-group";
+/// Header of a dead letter: when it was given up, RFC 3339.
+pub const HEADER_DEAD_LETTER_TIME: &str = "ordermill-dead-letter-time";
+/// Header of a dead letter: the trace in which it was given up, as a `traceparent`; that header itself is the message's own.
+pub const HEADER_DEAD_LETTER_TRACEPARENT: &str = "ordermill-dead-letter-traceparent";
+/// Header of a dead letter: the fault that failed it on purpose, where one did.
+pub const HEADER_DEAD_LETTER_INJECTED: &str = "ordermill-dead-letter-injected";
+/// Header of a message that was replayed from a dead-letter topic: how often; decimal.
+pub const HEADER_REPLAYED: &str = "ordermill-replayed";
+
 /// Header: trace context, <https://www.w3.org/TR/trace-context/#traceparent-header>.
 pub const HEADER_TRACEPARENT: &str = "traceparent";
 /// Header: vendors' trace state, <https://www.w3.org/TR/trace-context/#tracestate-header>.
@@ -101,6 +133,12 @@ pub const SCOPE: &str = "ordermill";
 #[must_use]
 pub fn send_span(topic: &str) -> String {
     format!("{OPERATION_SEND} {topic}")
+}
+
+/// Name of a span that handles a message of `topic`.
+#[must_use]
+pub fn process_span(topic: &str) -> String {
+    format!("{OPERATION_PROCESS} {topic}")
 }
 
 #[cfg(test)]

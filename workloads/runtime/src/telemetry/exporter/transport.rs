@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hyper_rustls::HttpsConnectorBuilder;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
@@ -14,12 +13,13 @@ use opentelemetry_otlp::{
 };
 use ordermill_crds::OtlpProtocol;
 use ordermill_crds::values::TelemetryEndpoint;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::NetworkCause;
 use super::watched::EXPORT_TIMEOUT;
+use crate::tls::https_connector;
 use ordermill_config::full_error;
 
 /// Attempts after the first, within [`EXPORT_TIMEOUT`]: enough for a connection that was closed while idle.
@@ -178,20 +178,9 @@ fn http_client(
     certificate: Option<TrustedCertificates>,
     network_cause: Arc<NetworkCause>,
 ) -> Result<impl HttpClient + Clone + 'static, ExporterError> {
-    let roots = match certificate {
-        Some(trusted) => trusted.roots,
-        None => webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect(),
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(ExporterError::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(config)
-        .https_or_http();
-    let client = HyperClient::new(connector.enable_http1().build(), EXPORT_TIMEOUT, None);
+    let connector =
+        https_connector(certificate.map(|trusted| trusted.roots)).map_err(ExporterError::Tls)?;
+    let client = HyperClient::new(connector, EXPORT_TIMEOUT, None);
     Ok(TellingClient {
         client,
         network_cause,
