@@ -8,16 +8,18 @@ use clap::{Parser, Subcommand};
 use ordermill_backend::{BackendError, Surroundings, run_backend};
 use ordermill_config::{
     CONFIGURATION_FOLDER, DATABASE_URL, Documents, EnvironmentErrors, KEYS_FILE, TUNING_FILE,
-    VARIABLES, WorkloadSettings, backend_from_environment, process_variables,
-    producer_from_environment, read_tuning, read_workload,
+    VARIABLES, WorkloadSettings, backend_from_environment, consumer_from_environment, process_variables,
+    producer_from_environment, read_tuning, read_workload, worker_from_environment,
 };
-use ordermill_crds::{BackendApp, ProducerModel};
+use ordermill_consumer::{ConsumerError, run_consumer};
+use ordermill_crds::{BackendApp, ConsumerHandler, ProducerModel};
 use ordermill_producer::{ProducerError, run_producer};
 use ordermill_runtime::admin::{AdminError, AdminServer, Pushes};
 use ordermill_runtime::telemetry::TelemetryError;
 use ordermill_runtime::telemetry::log::{self, Stdout};
 use ordermill_runtime::tuning::{KeysFile, TuningHandle, watch_file};
 use ordermill_runtime::{Instance, Workload, WorkloadEnd, shutdown};
+use ordermill_worker::{WorkerError, run_worker, unsupported_task};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -68,6 +70,15 @@ enum Command {
     Order,
     /// Serves the API of wood in stock, by environment variables.
     Stock,
+    /// Checks wood orders and posts them to the order API, by environment variables.
+    #[command(visible_alias = "ordercheck")]
+    OrderCheck,
+    /// Checks wood deliveries and posts them to the stock API, by environment variables.
+    #[command(visible_alias = "stockcheck")]
+    StockCheck,
+    /// Moves registered wood orders on, by environment variables.
+    #[command(visible_alias = "ordermanagement")]
+    OrderManagement,
 }
 
 fn environment_help() -> String {
@@ -101,6 +112,10 @@ enum Failure {
     Producer(#[from] ProducerError),
     #[error(transparent)]
     Backend(#[from] BackendError),
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
     #[error("a part of the workload broke down")]
     Broken(#[source] tokio::task::JoinError),
     #[error("the admin server broke down")]
@@ -143,11 +158,28 @@ fn expect_supported(settings: &WorkloadSettings) -> Result<(), Failure> {
         WorkloadSettings::Backend(backend) if backend.app == BackendApp::Customer => {
             Err(Failure::Unsupported("Backend with app Customer"))
         }
+        WorkloadSettings::Consumer(consumer) => match consumer.handler {
+            ConsumerHandler::OrderCheck | ConsumerHandler::StockCheck => Ok(()),
+            ConsumerHandler::Inventory => unsupported("StreamConsumer with handler Inventory"),
+            ConsumerHandler::OrderAnalytics => {
+                unsupported("StreamConsumer with handler OrderAnalytics")
+            }
+            ConsumerHandler::RetailAnalytics => {
+                unsupported("StreamConsumer with handler RetailAnalytics")
+            }
+            ConsumerHandler::CustomerStats => {
+                unsupported("StreamConsumer with handler CustomerStats")
+            }
+        },
         WorkloadSettings::Producer(_) | WorkloadSettings::Backend(_) => Ok(()),
-        WorkloadSettings::Consumer(_) | WorkloadSettings::Worker(_) => {
-            Err(Failure::Unsupported(settings.kind()))
+        WorkloadSettings::Worker(worker) => {
+            unsupported_task(worker.task).map_or(Ok(()), unsupported)
         }
     }
+}
+
+const fn unsupported(what: &'static str) -> Result<(), Failure> {
+    Err(Failure::Unsupported(what))
 }
 
 /// Runs what the documents say to its end.
@@ -160,6 +192,12 @@ async fn work(workload: Workload) -> Result<WorkloadEnd, Failure> {
                 .filter(|url| !url.is_empty()),
         };
         return Ok(run_backend(workload, surroundings).await?);
+    }
+    if let WorkloadSettings::Consumer(_) = workload.document.workload {
+        return Ok(run_consumer(workload).await?);
+    }
+    if let WorkloadSettings::Worker(_) = workload.document.workload {
+        return Ok(run_worker(workload).await?);
     }
     Ok(run_producer(workload).await?)
 }
@@ -186,6 +224,13 @@ fn job(command: Command) -> Result<Job, Failure> {
         Command::DrinkOrder => producer_from_environment(ProducerModel::DrinkOrder, &variables),
         Command::Order => backend_from_environment(BackendApp::Order, &variables),
         Command::Stock => backend_from_environment(BackendApp::Stock, &variables),
+        Command::OrderCheck => {
+            consumer_from_environment(ConsumerHandler::OrderCheck, &variables)
+        }
+        Command::StockCheck => {
+            consumer_from_environment(ConsumerHandler::StockCheck, &variables)
+        }
+        Command::OrderManagement => worker_from_environment(&variables),
     };
     let mut documents = by_hand.map_err(Failure::Environment)?;
     if documents.workload.resource.uid.is_empty() {
@@ -247,7 +292,15 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     });
     let mut working = tokio::spawn(work(workload.clone()));
     let end = tokio::select! {
-        end = &mut working => end.map_err(Failure::Broken)??,
+        end = &mut working => {
+            let end = end.map_err(Failure::Broken)?;
+            if let Err(Failure::Consumer(ConsumerError::Crash)) = end {
+                // What led to it is to be seen; all else ends as it would by itself.
+                workload.flush_telemetry().await;
+                std::process::abort();
+            }
+            end?
+        }
         served = &mut serving => {
             served.map_err(Failure::Broken)?.map_err(Failure::Serving)?;
             working.await.map_err(Failure::Broken)??

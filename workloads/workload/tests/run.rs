@@ -64,15 +64,18 @@ fn run(folder: &Path) -> Command {
 
 #[test]
 fn what_it_cannot_run_yet_is_refused_by_name() {
-    let consumer = serde_yaml::from_str("{handler: OrderCheck}").unwrap();
+    let consumer = serde_yaml::from_str("{handler: Inventory}").unwrap();
     let worker = serde_yaml::from_str("{task: DataCleanup}").unwrap();
     let backend = serde_yaml::from_str("{app: Customer}").unwrap();
     for (name, documents) in [
         (
-            "StreamConsumer",
+            "StreamConsumer with handler Inventory",
             consumer_documents(&consumer, placement("StreamConsumer", 1)),
         ),
-        ("Worker", worker_documents(&worker, placement("Worker", 1))),
+        (
+            "Worker with task DataCleanup",
+            worker_documents(&worker, placement("Worker", 1)),
+        ),
         (
             "Backend with app Customer",
             backend_documents(&backend, placement("Backend", 1)),
