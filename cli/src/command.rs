@@ -1,7 +1,7 @@
-//! What the commands that talk to a cluster share.
+//! What the commands that talk to a cluster or to Kafka share.
 
 use std::fmt::Display;
-use std::io::{Write as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stdout};
 use std::process::ExitCode;
 
 /// Runs a command to its end.
@@ -21,6 +21,12 @@ pub(crate) fn run(command: impl Future<Output = ExitCode>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether standard output takes colours.
+pub(crate) fn is_painted() -> bool {
+    // https://no-color.org
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes a line to standard output; what was done is done also where nobody reads it.

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod command;
+mod dlq;
 mod local;
 mod report;
 mod status;
@@ -40,6 +41,7 @@ enum Command {
     Validate(validate::Options),
     /// Runs the resources in manifests on this machine, and follows edits of the files.
     Local(local::Options),
+    Dlq(dlq::Options),
 }
 
 /// Does what the command line says.
@@ -52,6 +54,7 @@ pub fn main() -> ExitCode {
         Ok(Command::Report(options)) => report::run(&options),
         Ok(Command::Validate(options)) => validate::run(&options),
         Ok(Command::Local(options)) => local::run(options),
+        Ok(Command::Dlq(options)) => dlq::run(options),
         Err(error) => error.exit(),
     }
 }
@@ -102,6 +105,19 @@ mod tests {
             vec!["ordermill", "status", "customer"],
             vec!["ordermill", "status", "oprod/a", "-A"],
             vec!["ordermill", "stop", "oprod/a", "-A"],
+            vec!["ordermill", "dlq"],
+            vec!["ordermill", "dlq", "show", "a b", "--kafka", "k:9092"],
+            vec![
+                "ordermill",
+                "dlq",
+                "show",
+                "a",
+                "--offset",
+                "1",
+                "--kafka",
+                "k:9092",
+            ],
+            vec!["ordermill", "dlq", "replay", "--kafka", "k:9092"],
         ] {
             assert_eq!(refusal(&wrong).exit_code(), 2, "{wrong:?}");
         }

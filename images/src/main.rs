@@ -112,9 +112,10 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         let path = programs.join(program.name());
         fs::read(&path).map_err(|source| Error::Files { path, source })
     };
+    let limit = image::limit_of(&arguments.profile);
     match &arguments.command {
         Command::Archives(archives) => {
-            let build = build(archives, checkout, architecture)?;
+            let build = build(archives, checkout, architecture, limit)?;
             for program in Program::ALL {
                 let path = arguments.output.join(format!("{}.tar", program.name()));
                 write_archive(
@@ -128,7 +129,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         Command::Roots => {
             for program in Program::ALL {
                 let files = files::files(program, binary(program)?);
-                image::check_size(program, &files)?;
+                image::check_size(program, &files, limit)?;
                 let path = arguments.output.join(program.name());
                 files::write(&files, &path).map_err(|source| Error::Files {
                     path: path.clone(),
@@ -145,6 +146,7 @@ fn build(
     arguments: &ArchiveArguments,
     checkout: &Path,
     architecture: Architecture,
+    limit: u64,
 ) -> Result<Build, Error> {
     let (revision, seconds) = match (&arguments.revision, arguments.created) {
         (Some(revision), Some(seconds)) => (revision.clone(), seconds),
@@ -162,6 +164,7 @@ fn build(
         .ok_or(Error::Time(seconds))?;
     Ok(Build {
         architecture,
+        limit,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision,
         created,

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 fn build() -> Build {
     Build {
+        limit: LIMIT,
         architecture: Architecture::Arm64,
         version: "0.1.0".to_owned(),
         revision: "8f14e45fceea167a5a36dedd4bea2543c1d2a3b4".to_owned(),

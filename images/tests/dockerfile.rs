@@ -75,6 +75,7 @@ fn both_images_are_configured_as_in_the_archives() {
     let dockerfile = read("Dockerfile");
     let build = Build {
         architecture: Architecture::Amd64,
+        limit: image::LIMIT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         revision: "8f14e45f".to_owned(),
         created: Timestamp::UNIX_EPOCH,

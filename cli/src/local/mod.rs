@@ -1,13 +1,16 @@
 //! `ordermill local`: an order system on one machine, by the same workload code as in a cluster.
 
 mod embedded;
+mod instance;
 mod manifests;
 mod plain;
+mod ports;
 mod report;
 mod resource;
 mod supervisor;
 mod table;
 mod tail;
+mod wanted;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -83,6 +86,8 @@ enum Failure {
     Terminal(#[source] std::io::Error),
     #[error("no runtime can be started")]
     Runtime(#[source] std::io::Error),
+    #[error("no folder can be made for the backends' data")]
+    Data(#[source] std::io::Error),
     #[error("the result cannot be written")]
     Result(#[source] serde_json::Error),
     #[error("{0} records were not delivered in time")]
@@ -146,7 +151,7 @@ async fn run_async(options: Options) -> Result<(), Failure> {
             .run
             .unwrap_or_else(ordermill_runtime::Instance::unique),
     };
-    let mut supervisor = Supervisor::new(settings, embedded);
+    let mut supervisor = Supervisor::new(settings, embedded).map_err(Failure::Data)?;
     supervisor.apply(manifests);
     let end = options.lasts.map(|lasts| Instant::now() + lasts.get());
     let ending = cancelled.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::report::{ResourceReport, Summary, duration, rate};
+use super::report::{ResourceReport, Summary, duration, planned};
 use super::supervisor::Supervisor;
 
 /// Time between two rounds of lines.
@@ -50,8 +50,8 @@ fn line(report: &ResourceReport) -> String {
     } = report;
     let count = |value: Option<i64>| value.unwrap_or_default();
     let mut line = format!(
-        "{kind}/{name} {state} generation={generation} planned={} observed={} sent={} injected={} failed={}",
-        rate(report.planned_rate_per_second),
+        "{kind}/{name} {state} generation={generation} planned={} observed={} events={} injected={} failed={}",
+        planned(report),
         observed
             .rate_per_second
             .as_deref()
@@ -60,7 +60,11 @@ fn line(report: &ResourceReport) -> String {
         count(observed.injected),
         count(observed.failed),
     );
+    let number = |name: &str, value: Option<i64>| value.map(|value| format!("{name}={value}"));
     let details = [
+        number("retried", observed.retried.filter(|retried| *retried > 0)),
+        number("deadLettered", observed.dead_lettered),
+        number("lag", observed.lag),
         report
             .lateness_seconds
             .map(|lateness| format!("lateness={}", duration(lateness).replace(' ', ""))),

@@ -1,5 +1,6 @@
 //! What is shown of the resources: the reports of their instances, summed.
 
+use ordermill_backend::Contents;
 use ordermill_config::StateReport;
 use ordermill_crds::Observed;
 use ordermill_runtime::state::Phase;
@@ -31,6 +32,9 @@ pub(super) struct ResourceReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lateness_seconds: Option<f64>,
     pub observed: Observed,
+    /// What the database of a backend held when it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Contents>,
 }
 
 /// Sums the reports of a resource's instances; `None` for none. What `former` instances, which are ending or have ended,
@@ -62,6 +66,7 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
         planned_rate_per_second: instances.iter().map(|it| it.planned_rate_per_second).sum(),
         lateness_seconds: lateness.reduce(f64::max),
         observed: observed(instances, former),
+        contents: None,
     })
 }
 
@@ -86,6 +91,15 @@ pub(super) fn observed(instances: &[StateReport], former: &[StateReport]) -> Obs
         since: all().filter_map(|it| it.since.clone()).min(),
         rate_per_second: rate.map(|rate| format!("{rate:.1}")),
         as_of: all().filter_map(|it| it.as_of.clone()).max(),
+    }
+}
+
+/// The rate that is planned; nothing of what only answers to others.
+pub(super) fn planned(report: &ResourceReport) -> String {
+    if report.kind == "OrderProducer" {
+        rate(report.planned_rate_per_second)
+    } else {
+        "-".to_owned()
     }
 }
 

@@ -1,118 +1,18 @@
 //! One resource that runs: its instances, and what an edit does to them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ordermill_config::{
-    Documents, KafkaConnection, Placement, ResourceReference, StateReport, TelemetrySettings,
-    TroubleReason, full_error, process_variables, producer_documents,
-};
-use ordermill_crds::validate::Manifest;
-use ordermill_crds::values::{Period, TelemetryEndpoint};
-use ordermill_crds::{LogFormat, OrderProducer, Topic};
+use ordermill_backend::{Contents, contents, database_url};
+use ordermill_config::{Documents, StateReport, WorkloadSettings, full_error};
 use ordermill_runtime::state::Phase;
 use ordermill_runtime::telemetry::TelemetryError;
 use ordermill_runtime::tuning::TuningHandle;
-use ordermill_runtime::{Instance, Workload, WorkloadEnd};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::instance::Running;
 use super::manifests::ResourceKey;
 use super::report::{ResourceReport, observed, sum};
-
-/// What a resource asks for, as far as this machine can run it.
-pub(super) enum Wanted {
-    /// It runs.
-    Producer(Box<WantedProducer>),
-    /// It cannot run here; why.
-    NotHere(String),
-}
-
-/// A producer, derived from its resource.
-pub(super) struct WantedProducer {
-    pub documents: Documents,
-    pub replicas: u32,
-    pub expires_after: Option<Duration>,
-}
-
-/// What a resource runs with on this machine.
-pub(super) struct Surroundings<'a> {
-    pub connection: &'a KafkaConnection,
-    pub otlp_endpoint: Option<&'a TelemetryEndpoint>,
-    pub run: &'a str,
-    pub embedded: bool,
-}
-
-/// Derives what to run from a resource that keeps every rule.
-pub(super) fn wanted(
-    key: &ResourceKey,
-    manifest: &Manifest,
-    generation: i64,
-    surroundings: &Surroundings<'_>,
-) -> Wanted {
-    if key.kind != "OrderProducer" {
-        return Wanted::NotHere(format!("{} cannot run locally yet", key.kind));
-    }
-    let producer: OrderProducer = match serde_json::from_value(manifest.value.clone()) {
-        Ok(producer) => producer,
-        Err(error) => return Wanted::NotHere(format!("it cannot be read: {error}")),
-    };
-    let spec = producer.spec;
-    if spec
-        .drink_order
-        .as_ref()
-        .is_some_and(|options| options.backend.is_some())
-    {
-        return Wanted::NotHere("drinkOrder.backend cannot run locally yet".to_owned());
-    }
-    let telemetry = spec.common.telemetry.clone().unwrap_or_default();
-    let mut kafka = surroundings.connection.clone();
-    if let Some(given) = &spec.common.kafka {
-        kafka.properties.extend(given.properties.clone());
-    }
-    let placement = Placement {
-        resource: ResourceReference {
-            kind: key.kind.clone(),
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-            uid: surroundings.run.to_owned(),
-        },
-        generation,
-        revision: 0,
-        kafka: Some(kafka),
-        telemetry: TelemetrySettings {
-            endpoint: surroundings.otlp_endpoint.cloned(),
-            protocol: telemetry.protocol.unwrap_or_default(),
-            service_name: key.name.clone(),
-            log_format: LogFormat::Text,
-        },
-        create_topics: !surroundings.embedded,
-        backends: BTreeMap::new(),
-    };
-    let documents = producer_documents(&spec, placement);
-    Wanted::Producer(Box::new(WantedProducer {
-        documents,
-        replicas: u32::try_from(spec.common.replicas).unwrap_or(0),
-        expires_after: spec.common.expires_after.map(Period::get),
-    }))
-}
-
-impl WantedProducer {
-    /// The topics that it sends to.
-    pub(super) fn topics(&self) -> impl Iterator<Item = &Topic> {
-        let producer = self.documents.workload.workload.producer();
-        producer
-            .into_iter()
-            .flat_map(|settings| settings.topics.values())
-    }
-}
-
-/// One instance of a resource.
-struct Running {
-    workload: Workload,
-    task: JoinHandle<usize>,
-}
+use super::wanted::{Wanted, WantedWorkload};
 
 /// A resource that is known to the supervisor.
 pub(super) struct Resource {
@@ -126,6 +26,10 @@ pub(super) struct Resource {
     not_here: Option<String>,
     created: Instant,
     expires_after: Option<Duration>,
+    /// Where a backend keeps its data, where not in a file of its own.
+    database_url: Option<String>,
+    /// What a backend held when it ended.
+    contents: Option<Contents>,
     /// Instances that were replaced or are too many: they are ending or have ended.
     former: Vec<Running>,
 }
@@ -142,6 +46,8 @@ impl Resource {
             not_here: None,
             created: Instant::now(),
             expires_after: None,
+            database_url: None,
+            contents: None,
             former: Vec::new(),
         }
     }
@@ -167,7 +73,7 @@ impl Resource {
     /// Follows an edit: what is tunable reaches the running instances, anything else replaces them.
     pub(super) fn apply(&mut self, wanted: Wanted) -> Result<(), TelemetryError> {
         let wanted = match wanted {
-            Wanted::Producer(wanted) => wanted,
+            Wanted::Workload(wanted) => wanted,
             Wanted::NotHere(why) => {
                 self.end_from(0);
                 self.documents = None;
@@ -178,13 +84,16 @@ impl Resource {
                 return Ok(());
             }
         };
-        let WantedProducer {
+        let WantedWorkload {
             mut documents,
             replicas,
             expires_after,
+            database_url,
+            topics: _,
         } = *wanted;
         self.not_here = None;
         self.expires_after = expires_after;
+        self.database_url = database_url;
         documents.tuning.tuning.paused |= self.is_over();
         let same_workload = self
             .documents
@@ -225,17 +134,10 @@ impl Resource {
         };
         for ordinal in u32::try_from(self.instances.len()).unwrap_or(u32::MAX)..replicas {
             let document = documents.workload.clone();
-            let instance = Instance::of(&document, ordinal, &self.key.name);
-            let cancelled = CancellationToken::new();
-            let workload = Workload::start(
-                document,
-                tuning.clone(),
-                instance,
-                &process_variables(),
-                cancelled,
-            )?;
-            let task = tokio::spawn(run(workload.clone()));
-            self.instances.push(Running { workload, task });
+            let name = &self.key.name;
+            let database_url = self.database_url.clone();
+            let running = Running::start(document, tuning, ordinal, name, database_url)?;
+            self.instances.push(running);
         }
         Ok(())
     }
@@ -275,7 +177,7 @@ impl Resource {
         }
     }
 
-    /// Whether all that it was to do is done.
+    /// Whether all that it was to do is done; what serves others is never done.
     pub(super) fn is_completed(&self) -> bool {
         !self.instances.is_empty()
             && self
@@ -310,6 +212,34 @@ impl Resource {
         undelivered
     }
 
+    /// When it ends among the others: those that call somebody before those who are called.
+    pub(super) fn place_at_the_end(&self) -> u8 {
+        match self.documents.as_ref().map(|it| &it.workload.workload) {
+            None | Some(WorkloadSettings::Producer(_)) => 0,
+            Some(WorkloadSettings::Consumer(_)) => 1,
+            Some(WorkloadSettings::Worker(_)) => 2,
+            Some(WorkloadSettings::Backend(_)) => 3,
+        }
+    }
+
+    /// Sums up what a backend that has ended holds.
+    pub(super) async fn sum_up(&mut self) {
+        let settings = self.documents.as_ref().map(|it| &it.workload.workload);
+        let Some(WorkloadSettings::Backend(settings)) = settings else {
+            return;
+        };
+        let summed = async {
+            let url = database_url(settings, self.database_url.as_deref()).map_err(told)?;
+            contents(settings.app, &url).await.map_err(told)
+        };
+        match summed.await {
+            Ok(contents) => self.contents = contents,
+            Err(error) => {
+                tracing::warn!(name = self.key.name, "its contents cannot be told: {error}");
+            }
+        }
+    }
+
     /// What is shown of it.
     pub(super) fn report(&self) -> ResourceReport {
         let reports = |running: &[Running]| -> Vec<StateReport> {
@@ -324,7 +254,7 @@ impl Resource {
         } else {
             "NotRunnable"
         };
-        sum(&instances, &former).unwrap_or_else(|| ResourceReport {
+        let report = sum(&instances, &former).unwrap_or_else(|| ResourceReport {
             kind: self.key.kind.clone(),
             namespace: self.key.namespace.clone(),
             name: self.key.name.clone(),
@@ -335,22 +265,15 @@ impl Resource {
             planned_rate_per_second: 0.0,
             lateness_seconds: None,
             observed: observed(&[], &former),
-        })
+            contents: None,
+        });
+        ResourceReport {
+            contents: self.contents.clone(),
+            ..report
+        }
     }
 }
 
-/// Runs one instance to its end; returns the records that were not delivered.
-async fn run(workload: Workload) -> usize {
-    let end = ordermill_producer::run_producer(workload.clone()).await;
-    workload.flush_telemetry().await;
-    match end {
-        Ok(WorkloadEnd::Undelivered(records)) => records,
-        Ok(WorkloadEnd::Completed | WorkloadEnd::Stopped) => 0,
-        Err(error) => {
-            workload
-                .health
-                .report(TroubleReason::ConfigurationInvalid, full_error(&error));
-            0
-        }
-    }
+fn told(error: impl std::error::Error) -> String {
+    full_error(&error)
 }

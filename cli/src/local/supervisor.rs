@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use ordermill_config::KafkaConnection;
-use ordermill_config::full_error;
-use ordermill_crds::validate::Schemas;
+use ordermill_config::{KafkaConnection, backend_port, full_error};
+use ordermill_crds::Backend;
+use ordermill_crds::validate::{Manifest, Schemas};
 use ordermill_crds::values::TelemetryEndpoint;
+use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::REFRESH;
 use super::embedded::EmbeddedKafka;
 use super::manifests::{self, Manifests, ResourceKey};
+use super::ports::Ports;
 use super::report::{ResourceReport, Summary};
-use super::resource::{Resource, Surroundings, Wanted, wanted};
+use super::resource::Resource;
+use super::wanted::{Surroundings, Wanted, wanted};
 
 /// A file is read when it has not changed for this long, so that one being saved is not read half.
 const SETTLED: Duration = Duration::from_millis(60);
@@ -42,12 +45,18 @@ pub(super) struct Supervisor {
     resources: BTreeMap<ResourceKey, Resource>,
     /// Resources whose manifest is gone, ending or ended.
     removed: Vec<Resource>,
+    ports: Ports,
+    /// Where backends keep their data, for as long as this runs.
+    data: TempDir,
     changed: Arc<Notify>,
     _watcher: Option<RecommendedWatcher>,
 }
 
 impl Supervisor {
-    pub(super) fn new(settings: Settings, embedded: Option<EmbeddedKafka>) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        embedded: Option<EmbeddedKafka>,
+    ) -> std::io::Result<Self> {
         let changed = Arc::new(Notify::new());
         let watcher = watch(&settings.paths, &changed);
         if watcher.is_none() {
@@ -55,14 +64,16 @@ impl Supervisor {
                 "the system offers no file watch: edits of the manifests are not followed"
             );
         }
-        Self {
+        Ok(Self {
             settings,
             embedded,
             resources: BTreeMap::new(),
             removed: Vec::new(),
+            ports: Ports::default(),
+            data: tempfile::Builder::new().prefix("ordermill-").tempdir()?,
             changed,
             _watcher: watcher,
-        }
+        })
     }
 
     /// Brings what runs in line with the manifests. A resource whose manifest breaks a rule runs on as it was.
@@ -75,6 +86,12 @@ impl Supervisor {
                 tracing::info!(name = key.name, "the manifest is gone: {} stops", key.kind);
                 resource.cancel();
                 self.removed.push(resource);
+            }
+        }
+        // Who calls a backend needs to know where it listens, whichever of the two comes first.
+        for (key, manifest) in &manifests.objects {
+            if let Some(port) = wanted_port(key, manifest) {
+                self.ports.find(key, port);
             }
         }
         for (key, manifest) in manifests.objects {
@@ -92,11 +109,14 @@ impl Supervisor {
                 otlp_endpoint: self.settings.otlp_endpoint.as_ref(),
                 run: &self.settings.run,
                 embedded: self.embedded.is_some(),
+                ports: &self.ports,
+                data: self.data.path(),
             };
             let wanted = wanted(&key, &manifest, resource.next_generation(), &surroundings);
             match (&wanted, &mut self.embedded) {
-                (Wanted::Producer(producer), Some(embedded)) => {
-                    producer.topics().for_each(|topic| embedded.create(topic));
+                (Wanted::Workload(workload), Some(embedded)) => {
+                    let topics = workload.topics.iter();
+                    topics.for_each(|topic| embedded.create(topic));
                 }
                 (Wanted::NotHere(why), _) if resource.runs() => {
                     tracing::warn!(name = key.name, "{} is left out: {why}", key.kind);
@@ -175,12 +195,24 @@ impl Supervisor {
         running.peek().is_some() && running.all(Resource::is_completed)
     }
 
-    /// Ends everything; returns the records that were not delivered.
+    /// Ends everything, those that call before those that are called; returns the records that were not delivered.
     pub(super) async fn stop(&mut self) -> usize {
-        self.resources.values_mut().for_each(Resource::cancel);
         let mut undelivered = 0;
-        for resource in self.resources.values_mut().chain(&mut self.removed) {
-            undelivered += resource.ended().await;
+        let mut all: Vec<_> = self
+            .resources
+            .values_mut()
+            .chain(&mut self.removed)
+            .collect();
+        all.sort_by_key(|resource| resource.place_at_the_end());
+        for alike in all.chunk_by_mut(|one, next| one.place_at_the_end() == next.place_at_the_end())
+        {
+            for resource in alike.iter_mut() {
+                resource.cancel();
+            }
+            for resource in alike {
+                undelivered += resource.ended().await;
+                resource.sum_up().await;
+            }
         }
         undelivered
     }
@@ -203,6 +235,15 @@ impl Supervisor {
     pub(super) const fn connection(&self) -> &KafkaConnection {
         &self.settings.connection
     }
+}
+
+/// The port that a backend wants; none for other kinds.
+fn wanted_port(key: &ResourceKey, manifest: &Manifest) -> Option<u16> {
+    if key.kind != "Backend" {
+        return None;
+    }
+    let backend: Backend = serde_json::from_value(manifest.value.clone()).ok()?;
+    Some(backend_port(&backend.spec))
 }
 
 fn watch(paths: &[PathBuf], changed: &Arc<Notify>) -> Option<RecommendedWatcher> {

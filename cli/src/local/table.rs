@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Failure;
-use super::report::{ResourceReport, duration, rate};
+use super::report::{ResourceReport, duration, planned};
 use super::supervisor::Supervisor;
 use super::tail::Tail;
 
@@ -163,10 +163,10 @@ impl View {
 
     fn table(&self) -> Table<'static> {
         let heading = [
-            "KIND", "NAME", "STATE", "GEN", "PLANNED", "OBSERVED", "SENT", "INJECTED", "FAILED",
-            "LATENESS",
+            "KIND", "NAME", "STATE", "GEN", "PLANNED", "OBSERVED", "EVENTS", "INJECTED", "FAILED",
+            "RETRIED", "LAG", "DEAD", "LATENESS",
         ];
-        let widths = [14, 20, 11, 4, 11, 11, 10, 10, 8, 10].map(Constraint::Length);
+        let widths = [14, 18, 11, 4, 9, 9, 9, 9, 7, 8, 7, 6, 9].map(Constraint::Length);
         Table::new(self.resources.iter().map(row), widths)
             .header(Row::new(heading).style(Style::new().bold()))
             .column_spacing(1)
@@ -190,7 +190,7 @@ fn row(report: &ResourceReport) -> Row<'static> {
         Span::from(report.name.clone()),
         Span::from(state).fg(color),
         Span::from(report.generation.to_string()),
-        Span::from(rate(report.planned_rate_per_second)),
+        Span::from(planned(report)),
         Span::from(
             observed
                 .rate_per_second
@@ -200,6 +200,9 @@ fn row(report: &ResourceReport) -> Row<'static> {
         Span::from(count(observed.events)),
         Span::from(count(observed.injected)),
         Span::from(count(observed.failed)),
+        Span::from(count(observed.retried)),
+        Span::from(count(observed.lag)),
+        Span::from(count(observed.dead_lettered)),
         Span::from(report.lateness_seconds.map_or("-".to_owned(), duration)),
     ])
 }

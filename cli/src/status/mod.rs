@@ -5,7 +5,7 @@ mod detail;
 mod json;
 mod output;
 mod screen;
-mod table;
+pub(crate) mod table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

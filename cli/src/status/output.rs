@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::{Format, View, detail, document, overview_lines};
 use crate::cluster::Cluster;
+use crate::command;
 
 /// Shows views, one after the other.
 pub(crate) struct Output {
@@ -30,8 +31,7 @@ impl Output {
         Self {
             format,
             watch,
-            // https://no-color.org
-            color: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            color: command::is_painted(),
             place: cluster.scope.words(),
             out: stdout(),
             is_screen: terminal && watch && format == Format::Table,
