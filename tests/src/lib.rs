@@ -1,8 +1,8 @@
 //! What Ordermill's integration tests run on, all of it real: an Apache Kafka broker, a PostgreSQL, an OpenTelemetry
 //! Collector, a Kubernetes control plane, and the workspace's own programs as child processes.
 //!
-//! Nothing has to be installed but a JDK, Maven and Go: [`cache`] fetches or builds each part once per user, from the
-//! recipes in `tests/platform/`, and [`tools`] says plainly which of the three is missing. Every part runs on ports and in
+//! Nothing has to be installed but a JDK, Maven, Go and Python: [`cache`] fetches or builds each part once per user, from the
+//! recipes in `tests/platform/`, and [`tools`] says plainly which of these is missing. Every part runs on ports and in
 //! a folder of its own and dies with its test.
 //!
 //! ```no_run
@@ -28,15 +28,16 @@ pub mod http;
 pub mod kafka;
 pub mod kind;
 pub mod kubernetes;
+pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod reader;
+pub mod schemathesis;
 pub mod tools;
 pub mod values_table;
 pub mod wait;
 
 mod once;
-mod ports;
 mod report;
 mod scratch;
 

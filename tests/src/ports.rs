@@ -22,7 +22,7 @@ static SWEEP: Once = Once::new();
 /// A port of the loopback interface that was free when it was picked. Until it is dropped no test process is given it again,
 /// so that a server may be killed and return to it. Others may still take it: be ready to pick anew.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     marker: PathBuf,
     // Its lock is what other processes see; the kernel gives it back when this one is killed.
@@ -30,7 +30,9 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    pub(crate) fn number(&self) -> u16 {
+    /// Its number.
+    #[must_use]
+    pub const fn number(&self) -> u16 {
         self.number
     }
 }
@@ -49,7 +51,7 @@ impl Drop for Port {
 ///
 /// # Errors
 /// When the loopback interface refuses even a port of its own choice, or the markers cannot be written.
-pub(crate) fn pick<const COUNT: usize>() -> io::Result<[Port; COUNT]> {
+pub fn pick<const COUNT: usize>() -> io::Result<[Port; COUNT]> {
     let markers = scratch::base().join("ports");
     fs::create_dir_all(&markers)?;
     SWEEP.call_once(|| sweep(&markers));

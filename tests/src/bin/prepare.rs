@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ordermill_tests::cache::Cache;
-use ordermill_tests::tools::{Jdk, Maven};
+use ordermill_tests::schemathesis::{self, Schemathesis};
+use ordermill_tests::tools::{Jdk, Maven, Python};
 use ordermill_tests::{Failure, collector, helm, kafka, kubernetes, postgres};
 
 fn main() -> ExitCode {
@@ -36,6 +37,14 @@ fn main() -> ExitCode {
             let go = collector::Binary::toolchain()?;
             Ok(format!("{} at {}", go.version(), go.program().display()))
         }),
+        part("Python", || {
+            let python = Python::find()?;
+            Ok(format!(
+                "{} at {}",
+                python.version(),
+                python.program().display()
+            ))
+        }),
         part("Apache Kafka", || {
             let kafka = kafka::Distribution::prepare()?;
             let done = if kafka.was_fetched() {
@@ -53,6 +62,15 @@ fn main() -> ExitCode {
                 "there"
             };
             Ok(format!("{} {done}", postgres::VERSION))
+        }),
+        part("schemathesis", || {
+            let tool = Schemathesis::prepare()?;
+            let done = if tool.was_installed() {
+                "installed"
+            } else {
+                "there"
+            };
+            Ok(format!("{} {done}", schemathesis::VERSION))
         }),
         part("OpenTelemetry Collector", || {
             let binary = collector::Binary::prepare()?;

@@ -1,8 +1,9 @@
-//! The three tools that the recipes need, where they are found, and what to say when they are not.
+//! The tools that the recipes need, where they are found, and what to say when they are not.
 
 mod go;
 mod jdk;
 mod maven;
+mod python;
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -12,6 +13,8 @@ use std::process::{Command, Output};
 pub use go::Go;
 pub use jdk::Jdk;
 pub use maven::Maven;
+pub use python::Python;
+pub(crate) use python::interpreter_in;
 
 /// A tool that is not there, or too old.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +97,7 @@ pub(crate) fn tail(text: &str, lines: usize) -> String {
 }
 
 /// Programs called `name` in the folders of `PATH`, in its order.
-fn on_path(name: &str) -> impl Iterator<Item = PathBuf> {
+fn on_path(name: &str) -> impl Iterator<Item = PathBuf> + use<> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let name = name.to_owned();

@@ -31,7 +31,7 @@ async fn the_examples_are_valid() -> TestResult {
         .wait(SOON)
         .await?
         .assert_code(0);
-    assert_eq!(exit.stdout, "5 valid\n");
+    assert_eq!(exit.stdout, "10 valid\n");
     assert_eq!(exit.stderr, "", "nothing is to be noted of an example");
     Ok(())
 }

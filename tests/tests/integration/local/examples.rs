@@ -58,6 +58,10 @@ async fn a_run_of_some_seconds_ends_with_one_document() -> TestResult {
     assert_keys(&document, &["kafka", "resources"], &[]);
     assert_eq!(document["kafka"], kafka);
     let resources = document["resources"].as_array().expect("a list");
+    let resources = resources
+        .iter()
+        .filter(|it| it["kind"] == "OrderProducer")
+        .collect::<Vec<_>>();
     let names: BTreeSet<_> = resources
         .iter()
         .map(|it| it["name"].as_str().unwrap())
@@ -76,7 +80,6 @@ async fn a_run_of_some_seconds_ends_with_one_document() -> TestResult {
                 "message",
             ],
         );
-        assert_eq!(resource["kind"], "OrderProducer");
         assert_eq!(resource["generation"], 1);
         assert_eq!(resource["state"], "Stopped");
         let observed = &resource["observed"];
@@ -102,6 +105,42 @@ async fn a_run_of_some_seconds_ends_with_one_document() -> TestResult {
             |name: &str| -> jiff::Timestamp { observed[name].as_str().unwrap().parse().unwrap() };
         assert!(time("since") < time("asOf"), "{resource}");
         assert!((unix_ms() - time("asOf").as_millisecond()).abs() < 60_000);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_wood_orders_end_with_orders_processed_and_a_stock_that_is_right() -> TestResult {
+    let manifests = Manifests::of_examples(|text| {
+        let text = text.replace("interval: 500ms", "interval: 50ms");
+        let text = text.replace("interval: 1s", "interval: 50ms");
+        text.replace("interval: 2s", "interval: 500ms")
+    })?;
+    let process = Program::ordermill()
+        .await?
+        .args(["local", "--for", "15s", "--output", "json", "-f"])
+        .arg(manifests.path("wood-orders"))
+        .start()?
+        .wait(SOON)
+        .await?
+        .assert_code(0);
+    let document: Value = serde_json::from_str(&process.stdout)?;
+    let resources = document["resources"].as_array().expect("a list");
+    let resource = |name: &str| resources.iter().find(|it| it["name"] == name).unwrap();
+    let count = |value: &Value| value.as_i64().unwrap();
+    for name in ["ordercheck", "stockcheck"] {
+        let observed = &resource(name)["observed"];
+        assert!(count(&observed["events"]) > 20, "{name}: {observed}");
+        assert!(count(&observed["lag"]) >= 0 && count(&observed["members"]) > 0);
+        assert_eq!(observed["failed"], 0, "{observed}");
+    }
+    let orders = &resource("order")["contents"]["orders"];
+    assert!(count(&orders["processed"]) > 20, "{orders}");
+    let stock = &resource("stock")["contents"]["stock"];
+    for (kind, account) in stock.as_object().expect("wood") {
+        let left = count(&account["delivered"]) - count(&account["decreased"]);
+        assert_eq!(count(&account["quantity"]), left, "{kind}");
+        assert_eq!(account["consistent"], true, "{kind}");
     }
     Ok(())
 }
@@ -189,7 +228,7 @@ async fn plain_lines_name_kafka_and_tell_of_each_resource() -> TestResult {
         let line = local
             .line(&format!("OrderProducer/{name} Running generation=1"))
             .await?;
-        for part in ["planned=", "observed=", "sent=", "injected=", "failed=0"] {
+        for part in ["planned=", "observed=", "events=", "injected=", "failed=0"] {
             assert!(line.contains(part), "{part} is missing: {line}");
         }
     }
@@ -220,6 +259,6 @@ async fn without_arguments_the_examples_run() -> TestResult {
         .wait(SOON)
         .await?
         .assert_code(0);
-    assert_eq!(Summary::of(&exit).resources.len(), 5);
+    assert_eq!(Summary::of(&exit).resources.len(), 10);
     Ok(())
 }

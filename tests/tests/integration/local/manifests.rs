@@ -237,7 +237,7 @@ async fn without_replicas_nothing_runs() -> TestResult {
 
 #[tokio::test]
 async fn kinds_that_do_not_run_here_are_told_plainly() -> TestResult {
-    let consumer = manifest("StreamConsumer", "check", "  handler: OrderCheck");
+    let consumer = manifest("StreamConsumer", "check", "  handler: Inventory");
     let files = [
         ("customer.yaml", orders("customer", &[])),
         ("check.yaml", consumer),
@@ -245,7 +245,7 @@ async fn kinds_that_do_not_run_here_are_told_plainly() -> TestResult {
     let mut local = Local::on(&files.each_ref().map(|(name, text)| (*name, text.as_str()))).await?;
     let line = local.line("StreamConsumer is left out").await?;
     assert!(
-        line.contains("StreamConsumer cannot run locally yet"),
+        line.contains("handler Inventory cannot run locally yet"),
         "{line}"
     );
     assert!(line.contains("check"), "{line}");
@@ -258,8 +258,27 @@ async fn kinds_that_do_not_run_here_are_told_plainly() -> TestResult {
     );
     assert_eq!(
         shown.message.as_deref(),
-        Some("StreamConsumer cannot run locally yet")
+        Some("handler Inventory cannot run locally yet")
     );
     assert!(summary.resource("customer").observed.events > Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_consumer_whose_backend_no_manifest_has_says_so_and_runs_when_one_comes() -> TestResult {
+    let consumer = manifest("StreamConsumer", "check", "  handler: OrderCheck");
+    let files = [
+        ("customer.yaml", orders("customer", &[])),
+        ("check.yaml", consumer),
+    ];
+    let mut local = Local::on(&files.each_ref().map(|(name, text)| (*name, text.as_str()))).await?;
+    let line = local.line("StreamConsumer is left out").await?;
+    let told = "it calls the Backend order, which no manifest has";
+    assert!(line.contains(told), "{line}");
+    let backend = manifest("Backend", "order", "  app: Order");
+    local.manifests.save("order.yaml", &backend)?;
+    local.line("took a partition over").await?;
+    let summary = local.finish().await?;
+    assert_eq!(summary.resource("check").state, "Stopped");
     Ok(())
 }

@@ -1,22 +1,19 @@
 //! Producers as processes: how they are started, tuned and killed, and what is read of them.
 
 mod account;
-mod configuration;
 mod dice;
 mod process;
 
-use std::time::Duration;
-
 pub use account::{Totals, comparable, injected, is_copy, sequence, totals};
-pub use configuration::{Configuration, Setup};
 pub use dice::Dice;
-pub use process::{Processor, Producer, Run, State};
+pub use process::{Processor, Producer, Run};
+
+pub use super::SOON;
+pub use super::configuration::{Configuration, Setup};
+pub use super::state::State;
 
 use ordermill_tests::TestResult;
 use ordermill_tests::reader::{Isolation, Record, Until, read_all};
-
-/// For what takes a moment on an idle machine.
-pub const SOON: Duration = Duration::from_mins(1);
 
 /// A run's own name, which takes no more than eight characters up in what is derived from it.
 pub fn run_id() -> String {

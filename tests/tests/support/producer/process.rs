@@ -1,16 +1,16 @@
 //! A producer's process: its state, its log, its end.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ordermill_tests::process::{Exit, Process, Program};
 use ordermill_tests::{Scratch, TestResult, http};
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Configuration, SOON};
+use super::SOON;
+use crate::support::configuration::Configuration;
+use crate::support::state::State;
 
 /// How long a producer that was asked to end may take: 20 s for what is in flight, 5 s for telemetry, and some air.
 const GRACE: Duration = Duration::from_secs(30);
@@ -72,61 +72,6 @@ pub struct Producer {
     _configuration: Option<Arc<Scratch>>,
 }
 
-/// What `/state` tells, as far as tests look at it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct State {
-    /// What is running.
-    pub generation: i64,
-    /// The phase.
-    #[serde(rename = "state")]
-    pub phase: String,
-    /// Why it waits.
-    pub reason: Option<String>,
-    /// The same in words.
-    pub message: Option<String>,
-    /// Mean lateness of the last events.
-    pub lateness_seconds: Option<f64>,
-    observed: Observed,
-    /// Injected events by fault.
-    #[serde(default)]
-    pub faults: BTreeMap<String, u64>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Observed {
-    events: u64,
-    injected: u64,
-    failed: u64,
-}
-
-impl State {
-    /// Events delivered, those with a fault among them.
-    pub fn events(&self) -> u64 {
-        self.observed.events
-    }
-
-    /// Events with a fault, delivered or held back.
-    pub fn injected(&self) -> u64 {
-        self.observed.injected
-    }
-
-    /// Events that failed for real.
-    pub fn failed(&self) -> u64 {
-        self.observed.failed
-    }
-
-    /// How often one fault was injected, alone.
-    pub fn fault(&self, name: &str) -> u64 {
-        self.faults.get(name).copied().unwrap_or_default()
-    }
-
-    /// Whether it waits for this reason.
-    pub fn waits_for(&self, reason: &str) -> bool {
-        self.phase == "Waiting" && self.reason.as_deref() == Some(reason)
-    }
-}
-
 /// What a process had of the processors.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Processor {
@@ -144,6 +89,11 @@ impl LogLine {
     /// A field as text; empty where there is none.
     pub fn text(&self, field: &str) -> &str {
         self.0[field].as_str().unwrap_or_default()
+    }
+
+    /// A field as a number, where it is one.
+    pub fn number(&self, field: &str) -> Option<i64> {
+        self.0[field].as_i64()
     }
 
     /// What it says.
@@ -214,16 +164,7 @@ impl Producer {
         accept: impl Fn(&State) -> bool,
     ) -> TestResult<State> {
         let url = self.url("state").await?;
-        let probe = async || {
-            let response = http::get(&url).await.map_err(|error| error.to_string())?;
-            let state: State = response.json().map_err(|error| error.to_string())?;
-            if accept(&state) {
-                Ok(state)
-            } else {
-                Err(response.body)
-            }
-        };
-        Ok(self.process.wait_for(deadline, what, probe).await?)
+        State::awaited(&mut self.process, &url, deadline, what, accept).await
     }
 
     /// Waits until something keeps it from working, for this reason.

@@ -1,4 +1,4 @@
-//! The folder that a producer is configured by.
+//! The folder that a workload is configured by.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ordermill_config::{
-    Documents, KafkaConnection, Placement, ResourceReference, TUNING_FILE, TelemetrySettings,
-    WORKLOAD_FILE, producer_documents,
+    BackendRole, Documents, KafkaConnection, Placement, ResourceReference, TUNING_FILE,
+    TelemetrySettings, WORKLOAD_FILE, backend_documents, consumer_documents, producer_documents,
+    worker_documents,
 };
-use ordermill_crds::OrderProducerSpec;
+use ordermill_crds::{BackendSpec, OrderProducerSpec, StreamConsumerSpec, WorkerSpec};
 use ordermill_tests::{Scratch, TestResult, unique};
 
-/// What a resource's spec does not say itself.
+/// What a producer's spec does not say itself.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The resource's name, which a seeded run's instances are named after.
@@ -30,15 +31,17 @@ impl Setup {
         Ok(Self {
             name: "producer".to_owned(),
             kafka: KafkaConnection::plain(bootstrap.parse()?),
-            telemetry: TelemetrySettings {
-                service_name: "producer".to_owned(),
-                ..TelemetrySettings::default()
-            },
+            telemetry: no_telemetry("producer"),
         })
     }
 }
 
-impl Setup {}
+fn no_telemetry(name: &str) -> TelemetrySettings {
+    TelemetrySettings {
+        service_name: name.to_owned(),
+        ..TelemetrySettings::default()
+    }
+}
 
 /// How the two files lie in their folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,51 +54,92 @@ enum Layout {
 
 const DATA: &str = "..data";
 
+/// Derives both documents from a spec in YAML.
+type Derive = fn(&str, Placement) -> TestResult<Documents>;
+
 /// A folder with both documents, as the operator derives them from a spec.
 #[derive(Debug)]
 pub struct Configuration {
-    // Shared with the producers that run with it.
+    // Shared with the workloads that run with it.
     folder: Arc<Scratch>,
     layout: Layout,
+    derive: Derive,
     placement: Placement,
 }
 
 impl Configuration {
-    /// A folder with files of its own.
+    /// A producer's folder, with files of its own.
     pub fn saved(setup: Setup, spec: &str) -> TestResult<Self> {
-        Self::new(setup, spec, Layout::Saved)
+        Self::of_producer(setup, spec, Layout::Saved)
     }
 
-    /// A folder as a kubelet makes it.
+    /// A producer's folder, as a kubelet makes it.
     pub fn mounted(setup: Setup, spec: &str) -> TestResult<Self> {
-        Self::new(setup, spec, Layout::Mounted)
+        Self::of_producer(setup, spec, Layout::Mounted)
     }
 
-    fn new(setup: Setup, spec: &str, layout: Layout) -> TestResult<Self> {
+    /// The folder of a backend without a Kafka and telemetry, as a kubelet makes it.
+    pub fn of_backend(spec: &str) -> TestResult<Self> {
+        let placement = placement("Backend", "backend", None, no_telemetry("backend"));
+        let derive: Derive = |spec, placement| {
+            let spec: BackendSpec = serde_yaml::from_str(spec)?;
+            Ok(backend_documents(&spec, placement))
+        };
+        Self::new(derive, placement, spec, Layout::Mounted)
+    }
+
+    /// The folder of a worker that calls these APIs, without telemetry, as a kubelet makes it.
+    pub fn of_worker(backends: BTreeMap<BackendRole, String>, spec: &str) -> TestResult<Self> {
+        let placement = Placement {
+            backends,
+            ..placement("Worker", "worker", None, no_telemetry("worker"))
+        };
+        let derive: Derive = |spec, placement| {
+            let spec: WorkerSpec = serde_yaml::from_str(spec)?;
+            Ok(worker_documents(&spec, placement))
+        };
+        Self::new(derive, placement, spec, Layout::Mounted)
+    }
+
+    /// The folder of a consumer, as a kubelet makes it.
+    pub fn of_consumer(
+        setup: Setup,
+        backends: BTreeMap<BackendRole, String>,
+        spec: &str,
+    ) -> TestResult<Self> {
         let Setup {
             name,
             kafka,
             telemetry,
         } = setup;
-        let resource = ResourceReference {
-            kind: "OrderProducer".to_owned(),
-            namespace: "test".to_owned(),
+        let mut placement = placement("StreamConsumer", &name, Some(kafka), telemetry);
+        placement.backends = backends;
+        let derive: Derive = |spec, placement| {
+            let spec: StreamConsumerSpec = serde_yaml::from_str(spec)?;
+            Ok(consumer_documents(&spec, placement))
+        };
+        Self::new(derive, placement, spec, Layout::Mounted)
+    }
+
+    fn of_producer(setup: Setup, spec: &str, layout: Layout) -> TestResult<Self> {
+        let Setup {
             name,
-            uid: unique("uid"),
-        };
-        let create_topics = true;
-        let placement = Placement {
-            resource,
-            generation: 0,
-            revision: 0,
-            kafka: Some(kafka),
+            kafka,
             telemetry,
-            create_topics,
-            backends: BTreeMap::new(),
+        } = setup;
+        let placement = placement("OrderProducer", &name, Some(kafka), telemetry);
+        let derive: Derive = |spec, placement| {
+            let spec: OrderProducerSpec = serde_yaml::from_str(spec)?;
+            Ok(producer_documents(&spec, placement))
         };
+        Self::new(derive, placement, spec, layout)
+    }
+
+    fn new(derive: Derive, placement: Placement, spec: &str, layout: Layout) -> TestResult<Self> {
         let mut configuration = Self {
             folder: Arc::new(Scratch::new("configuration")?),
             layout,
+            derive,
             placement,
         };
         let documents = configuration.next(spec)?;
@@ -124,11 +168,9 @@ impl Configuration {
     }
 
     fn next(&mut self, spec: &str) -> TestResult<Documents> {
-        let spec: OrderProducerSpec = serde_yaml::from_str(spec)?;
         self.placement.generation += 1;
-        Ok(producer_documents(&spec, self.placement.clone()))
+        (self.derive)(spec, self.placement.clone())
     }
-
     fn put(&self, documents: &Documents) -> TestResult {
         match self.layout {
             Layout::Saved => {
@@ -175,5 +217,27 @@ impl Configuration {
             fs::remove_dir_all(self.path().join(before))?;
         }
         Ok(())
+    }
+}
+
+fn placement(
+    kind: &str,
+    name: &str,
+    kafka: Option<KafkaConnection>,
+    telemetry: TelemetrySettings,
+) -> Placement {
+    Placement {
+        resource: ResourceReference {
+            kind: kind.to_owned(),
+            namespace: "test".to_owned(),
+            name: name.to_owned(),
+            uid: unique("uid"),
+        },
+        generation: 0,
+        revision: 0,
+        kafka,
+        telemetry,
+        create_topics: true,
+        backends: BTreeMap::new(),
     }
 }

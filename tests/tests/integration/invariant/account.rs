@@ -1,0 +1,242 @@
+//! What was sent, what became of it, and whether that adds up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use ordermill_tests::TestResult;
+use ordermill_tests::reader::Record;
+use serde_json::Value;
+use sqlx::{PgPool, Row as _};
+
+use crate::support::producer::read_topic;
+
+/// Wood by an event's id: its type, and how much.
+type Wood = BTreeMap<String, (String, i64)>;
+
+/// A dead letter, as far as it explains something.
+#[derive(Debug)]
+struct Letter {
+    reason: String,
+    message: String,
+    injected: Option<String>,
+}
+
+/// Everything there is to know of a run.
+pub struct Account {
+    /// Orders and deliveries as they lie in their topics, each once, those that parse.
+    ordered: Wood,
+    supplied: Wood,
+    /// Messages that do not parse, by topic and offset.
+    broken: BTreeSet<String>,
+    /// Dead letters, by the topic and offset that they come from.
+    letters: BTreeMap<String, Letter>,
+    /// The ids in dead letters that parse.
+    given_up: BTreeSet<String>,
+    /// Status and wood of each order of the order API.
+    orders: BTreeMap<String, (String, String, i64)>,
+    /// What the stock API took and gave, by id; and what it has.
+    delivered: Wood,
+    decreased: Wood,
+    stock: BTreeMap<String, i64>,
+    states: BTreeMap<String, Value>,
+}
+
+fn source(topic: &str, record: &Record) -> String {
+    format!("{topic}/{}/{}", record.partition, record.offset)
+}
+
+/// Reads what is wood in records; what is not goes by its place.
+fn wood(topic: &str, records: &[Record], id: &str, broken: &mut BTreeSet<String>) -> Wood {
+    let mut wood = Wood::new();
+    for record in records {
+        let value = record.json().unwrap_or_default();
+        match value[id].as_str() {
+            Some(found) => {
+                let kind = value["wood_type"].as_str().unwrap().to_owned();
+                let entry = (kind, value["quantity"].as_i64().unwrap());
+                let before = wood.insert(found.to_owned(), entry.clone());
+                assert!(before.is_none_or(|before| before == entry), "{found} twice");
+            }
+            None => _ = broken.insert(source(topic, record)),
+        }
+    }
+    wood
+}
+
+async fn rows(pool: &PgPool, statement: &'static str) -> TestResult<Wood> {
+    let rows = sqlx::query(statement).fetch_all(pool).await?;
+    let entry = |row: &sqlx::postgres::PgRow| (row.get(0), (row.get(1), row.get(2)));
+    Ok(rows.iter().map(entry).collect())
+}
+
+impl Account {
+    pub async fn gather(
+        bootstrap: &str,
+        databases: &[String; 2],
+        states: BTreeMap<String, Value>,
+    ) -> TestResult<Self> {
+        let mut broken = BTreeSet::new();
+        let orders = read_topic(bootstrap, "orders").await?;
+        let stocks = read_topic(bootstrap, "stocks").await?;
+        let ordered = wood("orders", &orders, "order_id", &mut broken);
+        let supplied = wood("stocks", &stocks, "delivery_id", &mut broken);
+        let (mut letters, mut given_up) = (BTreeMap::new(), BTreeSet::new());
+        for topic in ["orders.dead-letter", "stocks.dead-letter"] {
+            for record in read_topic(bootstrap, topic).await? {
+                let header = |name: &str| {
+                    let name = format!("ordermill-dead-letter-{name}");
+                    record.header(&name).map(str::to_owned)
+                };
+                let required = |name: &str| header(name).ok_or(format!("no {name}: {record:?}"));
+                let (from, partition, offset) = (
+                    required("topic")?,
+                    required("partition")?,
+                    required("offset")?,
+                );
+                let letter = Letter {
+                    reason: required("reason")?,
+                    message: required("message")?,
+                    injected: header("injected"),
+                };
+                letters.insert(format!("{from}/{partition}/{offset}"), letter);
+                let value = record.json().unwrap_or_default();
+                let ids = [&value["order_id"], &value["delivery_id"]];
+                given_up.extend(ids.into_iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+        }
+        let order_pool = PgPool::connect(&databases[0]).await?;
+        let found = sqlx::query("SELECT order_id, status, wood_type, quantity FROM orders")
+            .fetch_all(&order_pool)
+            .await?;
+        let entry =
+            |row: &sqlx::postgres::PgRow| (row.get(0), (row.get(1), row.get(2), row.get(3)));
+        let stock_pool = PgPool::connect(&databases[1]).await?;
+        let account = Self {
+            ordered,
+            supplied,
+            broken,
+            letters,
+            given_up,
+            orders: found.iter().map(entry).collect(),
+            delivered: rows(
+                &stock_pool,
+                "SELECT delivery_id, wood_type, quantity FROM deliveries",
+            )
+            .await?,
+            decreased: rows(
+                &stock_pool,
+                "SELECT idempotency_key, wood_type, quantity FROM decreases WHERE quantity IS NOT NULL",
+            )
+            .await?,
+            stock: sqlx::query("SELECT wood_type, quantity FROM stocks")
+                .fetch_all(&stock_pool)
+                .await?
+                .iter()
+                .map(|row| (row.get(0), row.get(1)))
+                .collect(),
+            states,
+        };
+        order_pool.close().await;
+        stock_pool.close().await;
+        Ok(account)
+    }
+
+    fn of_status(&self, status: &str) -> Wood {
+        let found = self
+            .orders
+            .iter()
+            .filter(|(_, (found, ..))| found == status);
+        found
+            .map(|(id, (_, kind, quantity))| (id.clone(), (kind.clone(), *quantity)))
+            .collect()
+    }
+
+    /// Fails where anything was lost, done twice, or does not add up.
+    pub fn assert_consistent(&self) {
+        assert!(self.ordered.len() > 100, "a run in which something happens");
+        // Every order that was sent is at one end, or a dead letter says why not; none came from nowhere.
+        for (id, sent) in &self.ordered {
+            match self.orders.get(id) {
+                Some((status, kind, quantity)) => {
+                    assert!(
+                        ["processed", "failed"].contains(&status.as_str()),
+                        "{id} is {status}"
+                    );
+                    assert_eq!((kind, *quantity), (&sent.0, sent.1), "{id}");
+                }
+                None => assert!(self.given_up.contains(id), "order {id} is lost"),
+            }
+        }
+        for id in self.orders.keys() {
+            assert!(self.ordered.contains_key(id), "nobody sent order {id}");
+        }
+        for (id, sent) in &self.supplied {
+            match self.delivered.get(id) {
+                Some(delivered) => assert_eq!(delivered, sent, "{id}"),
+                None => assert!(self.given_up.contains(id), "delivery {id} is lost"),
+            }
+        }
+        for id in self.delivered.keys() {
+            assert!(self.supplied.contains_key(id), "nobody sent delivery {id}");
+        }
+        for place in &self.broken {
+            let letter = self.letters.get(place);
+            let letter = letter.unwrap_or_else(|| panic!("the message at {place} is lost"));
+            assert_eq!(letter.reason, "InvalidMessage", "{letter:?}");
+            assert_eq!(letter.injected.as_deref(), Some("malformed"), "{letter:?}");
+        }
+        // What was taken is what was processed, each once; what failed took nothing.
+        assert_eq!(self.decreased, self.of_status("processed"));
+        // And the stock is what is left.
+        for (kind, quantity) in &self.stock {
+            let sum = |wood: &Wood| -> i64 {
+                let of_kind = wood.values().filter(|(found, _)| found == kind);
+                of_kind.map(|(_, quantity)| quantity).sum()
+            };
+            let left = sum(&self.delivered) - sum(&self.decreased);
+            assert_eq!(*quantity, left, "{kind}");
+            assert!(*quantity >= 0, "{kind}");
+        }
+        // What failed on purpose is told from what failed for real.
+        for (place, letter) in &self.letters {
+            let on_purpose = letter.message.contains("injected by");
+            assert!(
+                !on_purpose || letter.injected.is_some(),
+                "{place} is not marked: {letter:?}"
+            );
+        }
+        let injected = |state: &Value| state["observed"]["injected"].as_u64().unwrap();
+        let all: u64 = self.states.values().map(injected).sum();
+        let by_fault = |state: &Value| -> u64 {
+            let faults = state["faults"].as_object();
+            let counts = faults.into_iter().flatten();
+            counts.map(|(_, count)| count.as_u64().unwrap()).sum()
+        };
+        let named: u64 = self.states.values().map(by_fault).sum();
+        assert_eq!(all, named, "every injected failure has its fault's name");
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for letter in self.letters.values() {
+            let injected = letter.injected.as_deref().unwrap_or("for real");
+            *reasons.entry((&letter.reason, injected)).or_default() += 1;
+        }
+        write!(
+            formatter,
+            "{} orders: {} processed, {} failed, {} given up; {} deliveries: {} added; dead letters {reasons:?}; stock {:?}",
+            self.ordered.len(),
+            self.of_status("processed").len(),
+            self.of_status("failed").len(),
+            self.ordered
+                .keys()
+                .filter(|id| !self.orders.contains_key(*id))
+                .count(),
+            self.supplied.len(),
+            self.delivered.len(),
+            self.stock,
+        )
+    }
+}
