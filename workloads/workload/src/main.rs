@@ -8,8 +8,9 @@ use clap::{Parser, Subcommand};
 use ordermill_backend::{BackendError, Surroundings, run_backend};
 use ordermill_config::{
     CONFIGURATION_FOLDER, DATABASE_URL, Documents, EnvironmentErrors, KEYS_FILE, TUNING_FILE,
-    VARIABLES, WorkloadSettings, backend_from_environment, consumer_from_environment, process_variables,
-    producer_from_environment, read_tuning, read_workload, worker_from_environment,
+    VARIABLES, WorkloadSettings, backend_from_environment, consumer_from_environment,
+    process_variables, producer_from_environment, read_tuning, read_workload,
+    worker_from_environment,
 };
 use ordermill_consumer::{ConsumerError, run_consumer};
 use ordermill_crds::{BackendApp, ConsumerHandler, ProducerModel};
@@ -224,12 +225,8 @@ fn job(command: Command) -> Result<Job, Failure> {
         Command::DrinkOrder => producer_from_environment(ProducerModel::DrinkOrder, &variables),
         Command::Order => backend_from_environment(BackendApp::Order, &variables),
         Command::Stock => backend_from_environment(BackendApp::Stock, &variables),
-        Command::OrderCheck => {
-            consumer_from_environment(ConsumerHandler::OrderCheck, &variables)
-        }
-        Command::StockCheck => {
-            consumer_from_environment(ConsumerHandler::StockCheck, &variables)
-        }
+        Command::OrderCheck => consumer_from_environment(ConsumerHandler::OrderCheck, &variables),
+        Command::StockCheck => consumer_from_environment(ConsumerHandler::StockCheck, &variables),
         Command::OrderManagement => worker_from_environment(&variables),
     };
     let mut documents = by_hand.map_err(Failure::Environment)?;

@@ -139,7 +139,10 @@ async fn a_dry_run_says_what_a_limited_replay_then_does() -> TestResult {
 
     let counts = scene.replay(&["--limit", "6"]).await?;
     assert_eq!(counts, "6 read, 6 replayed, 0 skipped, 3 left");
-    assert_eq!(scene.replayed(&scene.orders).await?, once(&messages[..5]));
+    // Which of two partitions comes first is left to Kafka.
+    let (some, all) = (scene.replayed(&scene.orders).await?, once(&messages));
+    assert_eq!(some.len(), 6);
+    assert!(some.iter().all(|(number, found)| all[number] == *found));
     let counts = scene.replay(&["--limit", "6"]).await?;
     assert_eq!(counts, "3 read, 3 replayed, 0 skipped, 0 left");
     assert_eq!(scene.replayed(&scene.orders).await?, once(&messages));

@@ -92,6 +92,8 @@ impl Part {
 
     /// Asks it to end, and waits until it has, in good order.
     pub async fn stop(&mut self) -> TestResult {
+        // Before that it does not listen to signals yet.
+        self.admin().await?;
         let _exit = self.process.stop(SOON).await?.assert_code(0);
         Ok(())
     }
