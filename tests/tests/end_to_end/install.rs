@@ -1,10 +1,9 @@
 //! The first minutes of a newcomer: charts, examples, events.
 
-use ordermill_crds::{Backend, ResourceStatus, StreamConsumer, Worker};
 use ordermill_tests::TestResult;
 use ordermill_tests::reader::{Isolation, Until, read_all};
 
-use super::release::{OnKind, broker, install};
+use super::release::{broker, install};
 use crate::support::events::{Event, assert_contiguous};
 use crate::support::stage::has;
 
@@ -55,60 +54,5 @@ async fn the_wood_examples_run_as_they_are() -> TestResult {
         })
         .await;
     assert_eq!(status.ready_replicas, Some(1));
-    orders_come_to_their_end(&stage).await
-}
-
-/// What the producers send goes through both consumers and both APIs, and the worker moves the orders on.
-async fn orders_come_to_their_end(stage: &OnKind) -> TestResult {
-    for name in ["order", "stock"] {
-        let ready = |status: &ResourceStatus| status.ready_replicas == Some(1);
-        stage.status_of::<Backend>(name, "a pod", ready).await;
-    }
-    for name in ["ordercheck", "stockcheck"] {
-        let follows = |status: &ResourceStatus| {
-            let observed = status.observed.as_ref();
-            has(status, "Ready", "True", "Running")
-                && observed.is_some_and(|it| it.events > Some(5) && it.lag.is_some())
-        };
-        stage
-            .status_of::<StreamConsumer>(name, "messages handled and a lag", follows)
-            .await;
-    }
-    let moves = |status: &ResourceStatus| {
-        let observed = status.observed.as_ref();
-        has(status, "Ready", "True", "Running") && observed.is_some_and(|it| it.events > Some(5))
-    };
-    let before = stage
-        .status_of::<Worker>("ordermanagement", "orders moved", moves)
-        .await;
-    // An edit reaches the worker that runs: its counts go on.
-    let edit = r#"{"spec": {"errorRate": 1}}"#;
-    stage
-        .kubectl(&[
-            "patch",
-            "worker",
-            "ordermanagement",
-            "--type",
-            "merge",
-            "--patch",
-            edit,
-        ])
-        .await?;
-    let injected = |status: &ResourceStatus| {
-        status
-            .observed
-            .as_ref()
-            .map_or(0, |it| it.injected.unwrap_or_default())
-    };
-    let fails = |status: &ResourceStatus| {
-        has(status, "TuningApplied", "True", "Applied") && injected(status) > injected(&before) + 5
-    };
-    let after = stage
-        .status_of::<Worker>("ordermanagement", "more injected errors", fails)
-        .await;
-    assert!(
-        after.observed.unwrap().events >= before.observed.unwrap().events,
-        "the same process counts on"
-    );
     Ok(())
 }

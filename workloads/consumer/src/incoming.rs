@@ -4,7 +4,7 @@ use ordermill_crds::ConsumerParent;
 use ordermill_runtime::faults::ProducerFault;
 use ordermill_runtime::kafka::dead_letter::text;
 use ordermill_runtime::telemetry::{ParentSpan, Telemetry, TraceContext, names};
-use rdkafka::message::{Message as _, OwnedMessage};
+use rdkafka::message::{Headers, Message as _, OwnedMessage};
 
 /// The fault that a message which does not parse may come from.
 pub(crate) const MALFORMED: &str = ProducerFault::Malformed.name();
@@ -21,6 +21,17 @@ pub(crate) struct Incoming {
     pub(crate) link: Option<TraceContext>,
     /// The fault that was injected before it came here, as its header names it.
     pub(crate) upstream: Option<String>,
+}
+
+/// The faults of every mark: a message that was marked twice has two headers.
+fn marks(headers: Option<&impl Headers>) -> Option<String> {
+    let mut marks = Vec::new();
+    for header in headers.into_iter().flat_map(Headers::iter) {
+        if header.key == names::HEADER_INJECTED {
+            marks.push(String::from_utf8_lossy(header.value.unwrap_or_default()));
+        }
+    }
+    (!marks.is_empty()).then(|| marks.join(","))
 }
 
 impl Incoming {
@@ -40,7 +51,7 @@ impl Incoming {
             }
             (sender, _) => (telemetry.new_trace(), None, sender),
         };
-        let upstream = header(names::HEADER_INJECTED);
+        let upstream = marks(message.headers());
         Self {
             message,
             trace,
@@ -64,5 +75,30 @@ impl Incoming {
     /// The key as text, for a person.
     pub(crate) fn key(&self) -> String {
         String::from_utf8_lossy(self.message.key().unwrap_or_default()).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{Header, OwnedHeaders};
+
+    use super::*;
+
+    #[test]
+    fn every_mark_of_a_message_counts() {
+        let none: Option<&OwnedHeaders> = None;
+        assert_eq!(marks(none), None);
+        let mark = |headers: OwnedHeaders, fault| {
+            headers.insert(Header {
+                key: names::HEADER_INJECTED,
+                value: Some(fault),
+            })
+        };
+        // As the second copy of a doubled event has it.
+        let twice = mark(mark(OwnedHeaders::new(), "malformed,late"), "duplicate");
+        assert_eq!(
+            marks(Some(&twice)).as_deref(),
+            Some("malformed,late,duplicate")
+        );
     }
 }

@@ -176,13 +176,8 @@ impl System {
             }
             part.retune(&format!("{{{spec}, errorRate: 0}}")).await?;
         }
-        for Tuned { part, .. } in &mut self.others {
-            if part.name.contains("check") {
-                let idle = |state: &crate::support::state::State| {
-                    state.members() == Some(1) && state.lag() == Some(0)
-                };
-                part.wait_for(SETTLING, "no lag", idle).await?;
-            }
+        for group in ["ordercheck", "stockcheck"] {
+            self.without_lag(group).await?;
         }
         let orders = PgPool::connect(&self.databases[0].url()).await?;
         eventually(SETTLING, "every order at its end", async || {
@@ -196,6 +191,31 @@ impl System {
         })
         .await;
         orders.close().await;
+        Ok(())
+    }
+
+    /// Waits until the members of a group have all three partitions of its topic, and nothing to handle in any.
+    async fn without_lag(&mut self, group: &str) -> TestResult {
+        let members = self.others.iter_mut().map(|tuned| &mut tuned.part);
+        let mut members: Vec<_> = members
+            .filter(|part| part.name.starts_with(group))
+            .collect();
+        eventually(SETTLING, "a group without lag", async || {
+            let mut partitions = Vec::new();
+            for part in &mut members {
+                let state = part.state().await.unwrap();
+                partitions.extend(
+                    state["partitions"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .cloned(),
+                );
+            }
+            let done = partitions.iter().all(|partition| partition["lag"] == 0);
+            (partitions.len() == 3 && done).then_some(())
+        })
+        .await;
         Ok(())
     }
 
