@@ -273,8 +273,21 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What made the open transaction fail, where a call was told no more than that it had failed.
+    fn cause(&self, error: KafkaError) -> KafkaError {
+        if !is_consequence(&error) {
+            return error;
+        }
+        // It is refused while a transaction is open or has failed, and only in the second case with what that failed of.
+        match self.producer.begin_transaction() {
+            Err(cause) if !is_consequence(&cause) => cause,
+            _ => error,
+        }
+    }
+
     /// Why the open transaction failed: what an error comes from says more than the error.
     fn failed(&self, error: KafkaError) -> ReplayError {
+        let error = self.cause(error);
         let error = self.abort().unwrap_or(error);
         if is_fenced(&error) {
             return self.error(&error);
