@@ -1,6 +1,7 @@
 //! Whether Kafka can be reached, and if not, why.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use ordermill_config::TroubleReason;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -65,6 +66,9 @@ const fn ends_with_a_connection(reason: TroubleReason) -> bool {
     )
 }
 
+/// What was on its way when connections broke may be told after that, by the thread of another broker.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
 /// What is wrong, for a person and for a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -77,14 +81,27 @@ pub struct Trouble {
 /// What is known of the connections to Kafka and database. Each change is logged once, not each failed attempt.
 #[derive(Debug, Default)]
 pub struct Health {
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<Told>>,
+}
+
+#[derive(Debug)]
+struct Told {
+    trouble: Trouble,
+    at: Instant,
+}
+
+impl Told {
+    /// Whether a sign of life may be older than the trouble.
+    fn is_too_new(&self) -> bool {
+        self.trouble.reason == TroubleReason::KafkaUnreachable && self.at.elapsed() < AFTERMATH
+    }
 }
 
 impl Health {
     /// What is wrong now.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
-        self.lock().clone()
+        self.lock().as_ref().map(|told| told.trouble.clone())
     }
 
     /// Says that something is wrong.
@@ -92,14 +109,17 @@ impl Health {
         let message = message.into();
         let mut trouble = self.lock();
         // That all brokers are down follows from a more telling reason, and must not hide it.
-        let told = trouble.as_ref().map(|told| told.reason);
+        let told = trouble.as_ref().map(|told| told.trouble.reason);
         let follows = reason == TroubleReason::KafkaUnreachable
             && told.is_some_and(|told| told != TroubleReason::KafkaUnreachable);
         if told == Some(reason) || follows {
             return;
         }
         tracing::warn!(reason = ?reason, "{}: {message}", reason.subject());
-        *trouble = Some(Trouble { reason, message });
+        *trouble = Some(Told {
+            trouble: Trouble { reason, message },
+            at: Instant::now(),
+        });
     }
 
     /// Says that a broker is connected.
@@ -124,12 +144,14 @@ impl Health {
 
     fn clear(&self, ends: impl Fn(TroubleReason) -> bool) {
         let mut trouble = self.lock();
-        if let Some(told) = trouble.take_if(|told| ends(told.reason)) {
-            tracing::info!(reason = ?told.reason, "{} works again", told.reason.subject());
+        let ended = trouble.take_if(|told| ends(told.trouble.reason) && !told.is_too_new());
+        if let Some(Told { trouble, .. }) = ended {
+            let reason = trouble.reason;
+            tracing::info!(reason = ?reason, "{} works again", reason.subject());
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Told>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -144,6 +166,18 @@ mod tests {
         health.report(TroubleReason::AuthenticationFailed, "wrong password");
         health.report(TroubleReason::KafkaUnreachable, "all brokers down");
         assert_eq!(health.trouble().unwrap().message, "wrong password");
+        health.connected();
+        assert_eq!(health.trouble(), None);
+    }
+
+    #[test]
+    fn what_arrives_from_before_an_outage_does_not_end_it() {
+        let health = Health::default();
+        health.report(TroubleReason::KafkaUnreachable, "all brokers down");
+        health.working();
+        health.connected();
+        assert!(health.trouble().is_some());
+        health.lock().as_mut().unwrap().at -= AFTERMATH;
         health.connected();
         assert_eq!(health.trouble(), None);
     }
