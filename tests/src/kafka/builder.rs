@@ -15,7 +15,7 @@ use crate::ports::{self, Port};
 const ATTEMPTS: usize = 5;
 
 /// Sixteen bytes in URL-safe base 64, as Kafka wants it.
-const CLUSTER_ID: &str = "ordermill-test-cluster";
+pub(super) const CLUSTER_ID: &str = "ordermill-test-cluster";
 
 /// What a broker offers besides its plain listener.
 #[derive(Debug, Default)]
@@ -125,11 +125,7 @@ impl<'a> BrokerBuilder<'a> {
     async fn format(&self, distribution: &Distribution, folder: &Scratch) -> Result<(), Error> {
         let mut launch = distribution
             .java("kafka-storage")
-            .args([
-                "-XX:TieredStopAtLevel=1",
-                "kafka.tools.StorageTool",
-                "format",
-            ])
+            .args(["kafka.tools.StorageTool", "format"])
             .args(["-t", CLUSTER_ID, "-c"])
             .arg(configuration(folder));
         for User { name, password } in &self.users {

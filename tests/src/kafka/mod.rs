@@ -3,6 +3,7 @@
 mod access;
 mod broker;
 mod builder;
+mod classes;
 mod clients;
 mod connect;
 mod distribution;
