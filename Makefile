@@ -100,7 +100,7 @@ e2e: tools ## Install the charts on a cluster by kind and do what users do (need
 	$(call part,end-to-end tests,cargo test $(LOCKED) --workspace --features ordermill-tests/kind --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
 	$(call part,clean-up,$(KIND_TOOL) down)
 
-kind-build: tools ## Build the images of the cluster for end-to-end tests: the node's and the broker's
+kind-build: tools ## Build the images for end-to-end tests: node, broker and database
 	$(KIND_TOOL) build
 
 kind-up: tools ## Make that cluster, with the images of Ordermill in it

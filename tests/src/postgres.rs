@@ -114,6 +114,12 @@ impl Distribution {
         once(&PREPARED, Self::prepare, Error::Cancelled).await
     }
 
+    /// Where they are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Whether they were fetched by this very call.
     #[must_use]
     pub const fn was_fetched(&self) -> bool {

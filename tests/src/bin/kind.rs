@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ordermill_tests::Failure;
-use ordermill_tests::kind::{Cluster, Engine, NodeImage, Settings, kafka_image};
+use ordermill_tests::kind::{Cluster, Engine, NodeImage, Settings, kafka_image, postgres_image};
 
 const USAGE: &str = "usage: kind build | up [ARCHIVE…] | down
-  build  makes the images of node and broker
-  up     makes the cluster, and loads the broker's image and the archives into it
+  build  makes the images of node, broker and database
+  up     makes the cluster, and loads the images of broker and database and the archives into it
   down   deletes the cluster
 KIND_CLUSTER names it (ordermill-tests); KIND_NODE_IMAGE=official pulls kind's own node image.";
 
@@ -56,14 +56,16 @@ fn build() -> Result<(), Failure> {
     let engine = Engine::find()?;
     println!("node image  {}", node_image()?.prepare(&engine)?);
     println!("broker      {}", kafka_image(&engine)?);
+    println!("database    {}", postgres_image(&engine)?);
     Ok(())
 }
 
 async fn up(archives: Vec<PathBuf>) -> Result<(), Failure> {
+    let engine = Engine::find()?;
     let settings = Settings {
         name: Cluster::name_of_tests(),
         node: node_image()?,
-        images: vec![kafka_image(&Engine::find()?)?],
+        images: vec![kafka_image(&engine)?, postgres_image(&engine)?],
         archives,
     };
     let cluster = Cluster::up(&settings).await?;

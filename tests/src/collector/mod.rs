@@ -32,6 +32,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Debug)]
 pub struct Collector {
     binary: Binary,
+    address: String,
     // Dropped before its folder.
     process: Process,
     // Each start writes to a folder of its own: the collector would empty the files of the start before.
@@ -80,23 +81,32 @@ impl Collector {
     /// # Errors
     /// [`Error`], with what it wrote when it does not come up.
     pub async fn start() -> Result<Self, Error> {
+        Self::start_on("127.0.0.1").await
+    }
+
+    /// The same at another address of this machine, for those who do not reach its loopback interface.
+    ///
+    /// # Errors
+    /// [`Error`], with what it wrote when it does not come up.
+    pub async fn start_on(address: &str) -> Result<Self, Error> {
         let binary = Binary::get().await?;
         let mut attempt = 1;
         loop {
-            match Self::try_start(binary).await {
+            match Self::try_start(binary, address).await {
                 Err(error) if port_is_taken(&error) && attempt < ATTEMPTS => attempt += 1,
                 outcome => return outcome,
             }
         }
     }
 
-    async fn try_start(binary: &Binary) -> Result<Self, Error> {
+    async fn try_start(binary: &Binary, address: &str) -> Result<Self, Error> {
         let folder = Scratch::new("collector").map_err(Error::Files)?;
         let [grpc, http, health] = ports::pick().map_err(Error::Ports)?;
         let run = folder.path().join("run-0");
         let mut collector = Self {
             binary: binary.clone(),
-            process: launch(binary, &run, [&grpc, &http, &health])?,
+            address: address.to_owned(),
+            process: launch(binary, &run, address, [&grpc, &http, &health])?,
             runs: vec![run],
             folder,
             grpc,
@@ -107,16 +117,16 @@ impl Collector {
         Ok(collector)
     }
 
-    /// Where it takes OTLP over gRPC: `http://127.0.0.1:PORT`, as `OTEL_EXPORTER_OTLP_ENDPOINT` has it.
+    /// Where it takes OTLP over gRPC, as `OTEL_EXPORTER_OTLP_ENDPOINT` has it.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        url(&self.grpc)
+        self.url(&self.grpc)
     }
 
-    /// Where it takes OTLP over HTTP: `http://127.0.0.1:PORT`, without `/v1/traces`.
+    /// Where it takes OTLP over HTTP, without `/v1/traces`.
     #[must_use]
     pub fn endpoint_http(&self) -> String {
-        url(&self.http)
+        self.url(&self.http)
     }
 
     /// The process, for its log and its id.
@@ -149,7 +159,8 @@ impl Collector {
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.stop().await?;
         let run = self.folder.path().join(format!("run-{}", self.runs.len()));
-        self.process = launch(&self.binary, &run, [&self.grpc, &self.http, &self.health])?;
+        let ports = [&self.grpc, &self.http, &self.health];
+        self.process = launch(&self.binary, &run, &self.address, ports)?;
         self.runs.push(run);
         self.answer().await
     }
@@ -208,21 +219,28 @@ impl Collector {
 
     async fn answer(&mut self) -> Result<(), Error> {
         let healthy = |response: &crate::http::Response| response.is_success().then_some(());
+        let url = self.url(&self.health);
         Ok(self
             .process
-            .wait_for_http(START_DEADLINE, &url(&self.health), healthy)
+            .wait_for_http(START_DEADLINE, &url, healthy)
             .await?)
+    }
+
+    fn url(&self, port: &Port) -> String {
+        format!("http://{}:{}", self.address, port.number())
     }
 }
 
-fn url(port: &Port) -> String {
-    format!("http://127.0.0.1:{}", port.number())
-}
-
-fn launch(binary: &Binary, run: &PathBuf, ports: [&Port; 3]) -> Result<Process, Error> {
+fn launch(
+    binary: &Binary,
+    run: &PathBuf,
+    address: &str,
+    ports: [&Port; 3],
+) -> Result<Process, Error> {
     fs::create_dir(run).map_err(Error::Files)?;
     let [grpc, http, health] = ports.map(|port| port.number().to_string());
     let configuration = CONFIGURATION
+        .replace("ADDRESS", address)
         .replace("GRPC_PORT", &grpc)
         .replace("HTTP_PORT", &http)
         .replace("HEALTH_PORT", &health)

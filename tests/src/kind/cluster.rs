@@ -211,11 +211,24 @@ impl Cluster {
     /// # Errors
     /// [`Error::Command`].
     pub fn node_address(&self) -> Result<String, Error> {
-        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        self.network("IPAddress")
+    }
+
+    /// This machine's address, as the cluster's pods reach it.
+    ///
+    /// # Errors
+    /// [`Error::Command`].
+    pub fn host_address(&self) -> Result<String, Error> {
+        self.network("Gateway")
+    }
+
+    fn network(&self, field: &str) -> Result<String, Error> {
+        let template =
+            format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{field}}}}}{{{{end}}}}");
         let node = self.node();
         self.engine.run(
-            "asking for the node's address",
-            ["inspect", "--format", template, &node],
+            "asking for the addresses of the node's network",
+            ["inspect", "--format", &template, &node],
         )
     }
 

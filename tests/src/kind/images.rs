@@ -1,4 +1,4 @@
-//! The images of a cluster: its control plane, its node, and a broker for it.
+//! The image of a cluster's node, with those of its control plane in it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -9,7 +9,6 @@ use std::process::Command;
 use super::programs::{Kind, NodePrograms};
 use super::{Engine, Error, Rootfs};
 use crate::cache::Recipe;
-use crate::kafka::{self, Distribution};
 use crate::kubernetes::VERSION;
 use crate::{Scratch, tools};
 
@@ -30,11 +29,6 @@ const CONTROL_PLANE_FILES: &[(&str, &str)] =
     recipe_files!("node/control-plane": "Dockerfile", "pause.c");
 const KUBE_PROXY_FILES: &[(&str, &str)] =
     recipe_files!("node/kube-proxy": "Dockerfile", "collect.sh");
-const KAFKA_FILES: &[(&str, &str)] = recipe_files!("kafka": "Dockerfile");
-
-/// What a broker uses of Java.
-const JAVA_MODULES: &str = "java.base,java.desktop,java.logging,java.management,java.management.rmi,java.naming,java.security.jgss,\
-                            java.security.sasl,java.sql,java.xml,jdk.crypto.ec,jdk.management,jdk.security.auth,jdk.unsupported";
 
 /// Which image a node is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +53,10 @@ impl NodeImage {
 }
 
 /// A folder that an image is built from.
-struct Context(Scratch);
+pub(super) struct Context(Scratch);
 
 impl Context {
-    fn new(files: &[(&str, &str)]) -> Result<Self, Error> {
+    pub(super) fn new(files: &[(&str, &str)]) -> Result<Self, Error> {
         let context = Self(Scratch::new("image").map_err(Error::files("a temporary folder"))?);
         for (name, text) in files {
             let path = context.path().join(name);
@@ -74,11 +68,11 @@ impl Context {
         Ok(context)
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn add(&self, file: &Path, name: &str) -> Result<(), Error> {
+    pub(super) fn add(&self, file: &Path, name: &str) -> Result<(), Error> {
         let target = self.path().join(name);
         if let Some(folder) = target.parent() {
             fs::create_dir_all(folder).map_err(Error::files(folder))?;
@@ -89,7 +83,7 @@ impl Context {
             .map_err(Error::files(file))
     }
 
-    fn add_folder(&self, folder: &Path, name: &str) -> Result<(), Error> {
+    pub(super) fn add_folder(&self, folder: &Path, name: &str) -> Result<(), Error> {
         let target = self.path().join(name);
         let mut copy = Command::new("cp");
         copy.args(["--recursive", "--no-target-directory"])
@@ -249,44 +243,6 @@ ctr --namespace k8s.io images import --no-unpack /images.tar >/dev/null
 kill $process
 wait $process || true
 rm -r /images.tar";
-
-/// The image of an Apache Kafka broker: a system, a Java runtime of what Kafka uses, and Kafka's jars.
-///
-/// # Errors
-/// [`Error`], when a part cannot be made.
-pub fn kafka_image(engine: &Engine) -> Result<String, Error> {
-    let rootfs = Rootfs::prepare()?;
-    let kafka = Distribution::prepare()?;
-    let java = format!("{} {JAVA_MODULES}", kafka.jdk().version());
-    let jars = kafka
-        .jars()
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    let parts = [rootfs.identity(), java, jars.into_owned()].join(" ");
-    let files: Vec<(&str, &str)> = KAFKA_FILES
-        .iter()
-        .copied()
-        .chain([("parts", parts.as_str())])
-        .collect();
-    let recipe = Recipe {
-        name: "kafka",
-        version: kafka::VERSION,
-        work: "building the image of a broker, about half a minute",
-        files: &files,
-    };
-    engine.image(&recipe, |name| {
-        let context = Context::new(KAFKA_FILES)?;
-        context.add(&rootfs.archive(), "rootfs.tar")?;
-        context.add_folder(kafka.jars(), "jars")?;
-        let mut link = Command::new(kafka.jdk().home().join("bin/jlink"));
-        link.args(["--strip-debug", "--no-header-files", "--no-man-pages"])
-            .args(["--add-modules", JAVA_MODULES, "--output"])
-            .arg(context.path().join("java"));
-        tools::run(&mut link).map_err(Error::command("linking a Java runtime"))?;
-        engine.build(context.path(), &[], name)
-    })
-}
 
 #[cfg(test)]
 mod tests {

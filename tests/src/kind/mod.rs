@@ -8,8 +8,11 @@ mod broker;
 mod cluster;
 mod engine;
 mod images;
+mod postgres;
 mod programs;
 mod rootfs;
+mod server;
+mod server_images;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,12 +20,14 @@ use std::path::PathBuf;
 pub use broker::Broker;
 pub use cluster::{Cluster, Settings};
 pub use engine::Engine;
-pub use images::{NodeImage, kafka_image};
+pub use images::NodeImage;
+pub use postgres::Postgres;
 pub use programs::{Kind, NodePrograms};
 pub use rootfs::Rootfs;
+pub use server_images::{kafka_image, postgres_image};
 
 use crate::tools::CommandError;
-use crate::{cache, kafka, kubernetes};
+use crate::{cache, kafka, kubernetes, postgres as database};
 
 /// What can go wrong with a cluster by kind.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +65,17 @@ pub enum Error {
     #[error("there is no cluster {0}: make one by `make kind-up`")]
     NoCluster(String),
     /// A Service got no port on the node.
-    #[error("the broker's Service has no port on the node")]
-    NoNodePort,
+    #[error("the Service {0} has no port on the node")]
+    NoNodePort(String),
     /// Something of Kubernetes failed.
     #[error(transparent)]
     Kubernetes(#[from] kubernetes::Error),
     /// Kafka's jars are not there.
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
+    /// PostgreSQL's programs are not there.
+    #[error(transparent)]
+    Postgres(#[from] database::Error),
     /// A kubeconfig cannot be used.
     #[error("the cluster's kubeconfig cannot be used")]
     Config(#[source] Box<kube::config::KubeconfigError>),

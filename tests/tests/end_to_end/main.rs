@@ -17,3 +17,4 @@ mod release;
 #[allow(dead_code, unused_imports, reason = "other suites use the rest")]
 mod support;
 mod upgrade;
+mod wood_orders;

@@ -14,10 +14,15 @@ use super::release::{OnKind, SOON};
 pub type Lives = BTreeMap<String, i32>;
 
 impl OnKind {
-    /// The pods of a resource that are not on their way out.
-    pub async fn pods(&self, resource: &str) -> TestResult<Vec<Pod>> {
+    /// The pods of a producer that are not on their way out.
+    pub async fn pods(&self, producer: &str) -> TestResult<Vec<Pod>> {
+        self.pods_of(producer, "producer").await
+    }
+
+    /// The pods of a resource of any kind, by the kind's last word.
+    pub async fn pods_of(&self, resource: &str, kind: &str) -> TestResult<Vec<Pod>> {
         self.labelled(&format!(
-            "app.kubernetes.io/instance={resource}-producer,app.kubernetes.io/managed-by=ordermill"
+            "app.kubernetes.io/instance={resource}-{kind},app.kubernetes.io/managed-by=ordermill"
         ))
         .await
     }

@@ -1,5 +1,6 @@
 //! What several suites are written with.
 
+pub mod account;
 pub mod backend;
 pub mod configuration;
 pub mod events;

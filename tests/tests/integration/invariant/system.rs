@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ordermill_config::BackendRole;
+use ordermill_tests::TestResult;
 use ordermill_tests::kafka::Broker;
 use ordermill_tests::ports::{Port, pick};
 use ordermill_tests::postgres::Postgres;
-use ordermill_tests::{TestResult, eventually};
+use ordermill_tests::wait::eventually_ok;
 use serde_json::Value;
-use sqlx::PgPool;
 
-use super::account::Account;
 use super::part::Part;
+use crate::support::account::Account;
 use crate::support::configuration::{Configuration, Setup};
 use crate::support::producer::Dice;
 
@@ -176,47 +176,22 @@ impl System {
             }
             part.retune(&format!("{{{spec}, errorRate: 0}}")).await?;
         }
-        for group in ["ordercheck", "stockcheck"] {
-            self.without_lag(group).await?;
-        }
-        let orders = PgPool::connect(&self.databases[0].url()).await?;
-        eventually(SETTLING, "every order at its end", async || {
-            let open: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM orders WHERE status IN ('registered', 'processing')",
-            )
-            .fetch_one(&orders)
-            .await
-            .unwrap();
-            (open == 0).then_some(())
+        let urls = self.urls();
+        let bootstrap = self.broker.bootstrap();
+        eventually_ok(SETTLING, "all of it at its end", async || {
+            let account = Account::gather(bootstrap, &urls, BTreeMap::new()).await;
+            let account = account.map_err(|error| error.to_string())?;
+            match account.on_their_way() {
+                0 => Ok(()),
+                left => Err(format!("{left} on their way: {account}")),
+            }
         })
         .await;
-        orders.close().await;
         Ok(())
     }
 
-    /// Waits until the members of a group have all three partitions of its topic, and nothing to handle in any.
-    async fn without_lag(&mut self, group: &str) -> TestResult {
-        let members = self.others.iter_mut().map(|tuned| &mut tuned.part);
-        let mut members: Vec<_> = members
-            .filter(|part| part.name.starts_with(group))
-            .collect();
-        eventually(SETTLING, "a group without lag", async || {
-            let mut partitions = Vec::new();
-            for part in &mut members {
-                let state = part.state().await.unwrap();
-                partitions.extend(
-                    state["partitions"]
-                        .as_array()
-                        .into_iter()
-                        .flatten()
-                        .cloned(),
-                );
-            }
-            let done = partitions.iter().all(|partition| partition["lag"] == 0);
-            (partitions.len() == 3 && done).then_some(())
-        })
-        .await;
-        Ok(())
+    fn urls(&self) -> [String; 2] {
+        [self.databases[0].url(), self.databases[1].url()]
     }
 
     /// What came of it all.
@@ -226,8 +201,7 @@ impl System {
             let state: Value = part.state().await?;
             states.insert(part.name.clone(), state);
         }
-        let urls = [self.databases[0].url(), self.databases[1].url()];
-        Account::gather(self.broker.bootstrap(), &urls, states).await
+        Account::gather(self.broker.bootstrap(), &self.urls(), states).await
     }
 
     /// Ends everything, in good order.

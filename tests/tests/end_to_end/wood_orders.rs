@@ -1,0 +1,271 @@
+//! The wood orders whole: from an event to the end of its order, on PostgreSQL, with every part a pod.
+
+use std::collections::BTreeMap;
+
+use ordermill_crds::{Backend, ResourceStatus, StreamConsumer, Worker};
+use ordermill_tests::collector::{Collector, Span};
+use ordermill_tests::kind::{Broker, Postgres};
+use ordermill_tests::process::Program;
+use ordermill_tests::wait::eventually_ok;
+use ordermill_tests::{TestResult, eventually};
+
+use super::pods::lives;
+use super::release::{OnKind, SOON, install};
+use crate::support::account::Account;
+use crate::support::stage::has;
+
+/// Dead letters that are worth a replay.
+const LETTERS: usize = 3;
+const DATABASES: [&str; 2] = ["orders", "stock"];
+
+/// All that the examples need, beside an operator.
+struct System {
+    stage: OnKind,
+    broker: Broker,
+    database: Postgres,
+    collector: Collector,
+}
+
+impl System {
+    async fn start() -> TestResult<Self> {
+        let stage = install("wood-orders").await?;
+        let (cluster, namespace) = (&stage.cluster, &stage.namespace);
+        let (broker, database) = tokio::try_join!(
+            Broker::start(cluster, namespace),
+            Postgres::start(cluster, namespace, &DATABASES)
+        )?;
+        let collector = Collector::start_on(&cluster.host_address()?).await?;
+        let brokers = format!("kafka.bootstrapServers={}", broker.inside());
+        let endpoint = format!("telemetry.endpoint={}", collector.endpoint());
+        stage.upgrade(&[&brokers, &endpoint]).await?;
+        let system = Self {
+            stage,
+            broker,
+            database,
+            collector,
+        };
+        system.apply().await?;
+        Ok(system)
+    }
+
+    /// Applies the examples, with databases behind the APIs that outlive their pods.
+    async fn apply(&self) -> TestResult {
+        let [orders, stock] =
+            DATABASES.map(|name| format!("--from-literal={name}={}", self.database.inside(name)));
+        let secret = ["create", "secret", "generic", "databases", &orders, &stock];
+        self.stage.kubectl(&secret).await?;
+        for (backend, database) in ["order", "stock"].into_iter().zip(DATABASES) {
+            // Before anything calls it, so that nothing is in the database that it would have else.
+            let example = format!("examples/wood-orders/{backend}.yaml");
+            self.stage
+                .kubectl(&["apply", "--filename", &example])
+                .await?;
+            let spec = format!(
+                r#"{{"database": {{"secret": {{"name": "databases", "key": "{database}"}}}}}}"#
+            );
+            self.stage
+                .patch(&format!("backend/{backend}"), &spec)
+                .await?;
+        }
+        let all = ["apply", "--filename", "examples/wood-orders"];
+        self.stage.kubectl(&all).await?;
+        Ok(())
+    }
+
+    /// Waits until every part says that it does its work.
+    async fn works(&self) {
+        for name in ["order", "stock"] {
+            let ready = |status: &ResourceStatus| status.ready_replicas == Some(1);
+            self.stage.status_of::<Backend>(name, "a pod", ready).await;
+        }
+        for name in ["ordercheck", "stockcheck"] {
+            let follows = |status: &ResourceStatus| {
+                let observed = status.observed.as_ref();
+                has(status, "Ready", "True", "Running")
+                    && observed.is_some_and(|it| it.events > Some(5) && it.lag.is_some())
+            };
+            self.stage
+                .status_of::<StreamConsumer>(name, "messages and a lag", follows)
+                .await;
+        }
+    }
+
+    async fn worker(&self, what: &str, wanted: impl Fn(&ResourceStatus) -> bool) -> ResourceStatus {
+        let stage = &self.stage;
+        stage
+            .status_of::<Worker>("ordermanagement", what, wanted)
+            .await
+    }
+
+    async fn account(&self) -> TestResult<Account> {
+        let databases = DATABASES.map(|name| self.database.outside(name));
+        Account::gather(self.broker.outside(), &databases, BTreeMap::new()).await
+    }
+
+    /// Waits until nothing is on its way any more.
+    async fn drained(&self) -> Account {
+        eventually_ok(SOON, "every order and delivery at its end", async || {
+            let account = self.account().await.map_err(|error| error.to_string())?;
+            match account.on_their_way() {
+                0 => Ok(account),
+                left => Err(format!("{left} on their way: {account}")),
+            }
+        })
+        .await
+    }
+
+    /// `ordermill dlq` on this machine; what it prints.
+    async fn dead_letters(&self, arguments: &[&str]) -> TestResult<String> {
+        let launch = Program::ordermill().await?.arg("dlq").args(arguments);
+        let launch = launch.env("KAFKA_BOOTSTRAP_SERVERS", self.broker.outside());
+        let exit = launch.start()?.wait(SOON).await?;
+        Ok(exit.assert_code(0).stdout)
+    }
+}
+
+/// A span by its service and name among those of one trace; there may be more, of attempts that failed.
+fn find<'a>(trace: &[&'a Span], service: &str, name: &str, parent: &str) -> Option<&'a Span> {
+    let found = |span: &&&Span| {
+        span.resource["service.name"] == service
+            && span.name == name
+            && span.parent_span_id == parent
+            && !span.is_error()
+    };
+    trace.iter().find(found).copied()
+}
+
+/// Whether a trace leads from an event to its processed order, each span the child of the one before.
+fn leads_to_the_end(trace: &[&Span]) -> bool {
+    let follow = || {
+        let sent = find(trace, "customer", "send orders", "")?;
+        let checked = find(trace, "ordercheck", "process orders", &sent.span_id)?;
+        let call = find(trace, "ordercheck", "POST /orders", &checked.span_id)?;
+        let created = find(trace, "order", "POST /orders", &call.span_id)?;
+        let moved = trace.iter().find(|span| {
+            span.name == "process order"
+                && span.attributes.get("ordermill.order.status") == Some(&"processed".into())
+        })?;
+        // The worker goes on with what the order API was called with.
+        let known = moved.parent_span_id == created.parent_span_id;
+        let taken = find(
+            trace,
+            "ordermanagement",
+            "POST /stocks/decrease",
+            &moved.span_id,
+        )?;
+        find(trace, "stock", "POST /stocks/decrease", &taken.span_id)?;
+        let told = find(
+            trace,
+            "ordermanagement",
+            "PUT /orders/{id}/status",
+            &moved.span_id,
+        )?;
+        find(trace, "order", "PUT /orders/{id}/status", &told.span_id)?;
+        known.then_some(())
+    };
+    follow().is_some()
+}
+
+async fn one_trace(collector: &Collector) {
+    eventually_ok(SOON, "an order in one trace", async || {
+        let spans = collector.spans().map_err(|error| error.to_string())?;
+        let mut traces: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+        for span in &spans {
+            traces.entry(&span.trace_id).or_default().push(span);
+        }
+        if traces.values().any(|trace| leads_to_the_end(trace)) {
+            return Ok(());
+        }
+        let longest = traces.into_values().max_by_key(Vec::len);
+        Err(format!("the longest trace: {longest:#?}"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
+    let system = System::start().await?;
+    let stage = &system.stage;
+    system.works().await;
+    let moves = |status: &ResourceStatus| {
+        let observed = status.observed.as_ref();
+        has(status, "Ready", "True", "Running") && observed.is_some_and(|it| it.events > Some(5))
+    };
+    let before = system.worker("orders moved", moves).await;
+    one_trace(&system.collector).await;
+
+    // An edit reaches the worker that runs: its counts go on.
+    let pods = async || stage.pods_of("ordermanagement", "worker").await;
+    let before_edit = lives(&pods().await?);
+    assert_eq!(before_edit.len(), 1);
+    stage
+        .patch("worker/ordermanagement", r#"{"errorRate": 1}"#)
+        .await?;
+    let injected = |status: &ResourceStatus| {
+        let observed = status.observed.as_ref();
+        observed.and_then(|it| it.injected).unwrap_or_default()
+    };
+    let fails = |status: &ResourceStatus| {
+        has(status, "TuningApplied", "True", "Applied") && injected(status) > injected(&before) + 5
+    };
+    let after = system.worker("more injected errors", fails).await;
+    let events = |status: ResourceStatus| status.observed.unwrap().events;
+    assert!(
+        events(after) >= events(before),
+        "the same process counts on"
+    );
+    assert_eq!(lives(&pods().await?), before_edit);
+
+    // The check gives orders up meanwhile.
+    stage
+        .patch("streamconsumer/ordercheck", r#"{"errorRate": 1}"#)
+        .await?;
+    eventually(SOON, "dead letters", async || {
+        let account = system.account().await.ok()?;
+        (account.given_up() >= LETTERS).then_some(())
+    })
+    .await;
+
+    // Nothing new, nothing fails: what is on its way comes to its end.
+    for name in ["customer", "supplier"] {
+        stage
+            .patch(&format!("orderproducer/{name}"), r#"{"paused": true}"#)
+            .await?;
+        stage.ready(name, "Paused").await;
+    }
+    for resource in [
+        "streamconsumer/ordercheck",
+        "streamconsumer/stockcheck",
+        "worker/ordermanagement",
+    ] {
+        stage.patch(resource, r#"{"errorRate": 0}"#).await?;
+    }
+    let drained = system.drained().await;
+    let letters = drained.given_up();
+    assert!(letters >= LETTERS, "{drained}");
+    drained.assert_consistent(50);
+
+    // And what was given up as well, once it is sent back.
+    let told = system
+        .dead_letters(&["replay", "orders.dead-letter", "--yes"])
+        .await?;
+    assert!(told.contains(", 0 left"), "{told}");
+    eventually_ok(SOON, "every dead letter an order", async || {
+        let account = system.account().await.map_err(|error| error.to_string())?;
+        let done = account.given_up() == 0 && account.on_their_way() == 0;
+        if done {
+            Ok(())
+        } else {
+            Err(account.to_string())
+        }
+    })
+    .await;
+    let account = system.account().await?;
+    println!("{letters} dead letters replayed: {account}");
+    account.assert_consistent(50);
+    assert!(
+        account.count("processed") > 0 && account.count("failed") > 0,
+        "{account}"
+    );
+    Ok(())
+}
