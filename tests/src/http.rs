@@ -1,7 +1,10 @@
 //! A small HTTP client for what tests ask on the loopback interface.
 
+use std::collections::BTreeMap;
+
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -12,6 +15,8 @@ use serde::de::DeserializeOwned;
 pub struct Response {
     /// The status code, for instance 503.
     pub status: u16,
+    /// The headers, by their names in lower case; those that are no text are left out.
+    pub headers: BTreeMap<String, String>,
     /// The whole body; bytes that are no UTF-8 are replaced.
     pub body: String,
 }
@@ -115,6 +120,10 @@ async fn send(
             source,
         })?;
     let status = response.status().as_u16();
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = response.headers().iter().filter_map(text).collect();
     let body = response
         .into_body()
         .collect()
@@ -126,6 +135,7 @@ async fn send(
         .to_bytes();
     Ok(Response {
         status,
+        headers,
         body: String::from_utf8_lossy(&body).into_owned(),
     })
 }

@@ -180,16 +180,21 @@ async fn answer_inside(desk: Arc<Desk>, request: Request, next: Next) -> Respons
         }
     };
     let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
-    let response = answered.unwrap_or_else(|_| {
+    let mut response = answered.unwrap_or_else(|_| {
         let detail = format!("there is no answer within {} s", DEADLINE.as_secs());
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, &detail).into_response()
     });
     let status = response.status();
-    let outcome = match fault {
-        Some(fault) => Outcome::Injected(fault.name()),
-        None => outcome_of(status),
+    let outcome = match (outcome_of(status), fault) {
+        (Outcome::Ok, Some(fault)) => Outcome::Injected(fault.name()),
+        (outcome, _) => outcome,
     };
     tell(&desk, &asked, status, outcome);
+    if let Outcome::Injected(fault) = outcome {
+        // It was late on purpose.
+        let mark = HeaderValue::from_static(fault);
+        response.headers_mut().insert(names::HEADER_INJECTED, mark);
+    }
     response
 }
 
@@ -296,7 +301,6 @@ fn record(
     if !telemetry.spans().keeps(&asked.trace, outcome) {
         return;
     }
-    let mut attributes = asked.attributes(status);
     attributes.push(KeyValue::new(names::URL_PATH, asked.path.clone()));
     if let Some(upstream) = asked.upstream.clone().filter(|_| outcome == Outcome::Ok) {
         attributes.push(KeyValue::new(names::INJECTED, true));

@@ -105,6 +105,14 @@ impl DatabaseUrl {
     }
 }
 
+/// Migrations that are kept in a table of this name: two APIs may have their tables in one database.
+#[must_use]
+pub fn migrations(mut migrations: Migrator, table: &'static str) -> Migrator {
+    // Another name would be dangerous where tables were made under the usual one.
+    migrations.dangerous_set_table_name(table);
+    migrations
+}
+
 /// A database with the tables of an API.
 #[derive(Debug, Clone)]
 pub struct Database {

@@ -16,7 +16,7 @@ use ordermill_runtime::faults::{BackendFault, Declared, FaultTable, backend_faul
 use ordermill_runtime::kafka::Health;
 use ordermill_runtime::state::Phase;
 use ordermill_runtime::{Tuned, Workload, WorkloadEnd};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
@@ -32,6 +32,8 @@ use crate::stock::{self, store::StockStore};
 
 /// Time between two looks at the database.
 const LOOK: Duration = Duration::from_secs(1);
+/// Connections that may wait to be accepted, as many as tokio's own listeners have.
+const BACKLOG: u32 = 1024;
 
 /// Where a backend is.
 #[derive(Debug, Clone)]
@@ -94,10 +96,7 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
     // First of all, so that an address that is taken is told at once.
     let address = SocketAddr::new(surroundings.address, settings.port);
     let listen = |source| BackendError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(listen)?;
-    let gate = Gate::default();
-    let listener = GatedListener::new(listener, &gate).map_err(listen)?;
-    let address = listener.address();
+    let socket = bound(address).map_err(listen)?;
     let opened = open(settings.app, &url, &mut controls).await?;
     let Some(Api {
         router,
@@ -108,6 +107,11 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
         workload.state.set_phase(Phase::Stopped);
         return Ok(WorkloadEnd::Stopped);
     };
+    // Until here connections are refused: callers learn at once that nobody answers yet.
+    let gate = Gate::default();
+    let listener = socket.listen(BACKLOG).map_err(listen)?;
+    let listener = GatedListener::new(listener, &gate).map_err(listen)?;
+    let address = listener.address();
     let desk = Arc::new(Desk::new(
         workload.clone(),
         controls.tuned.0.subscribe(),
@@ -151,6 +155,19 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
     workload.state.set_phase(Phase::Stopped);
     tracing::info!("the backend has stopped");
     Ok(WorkloadEnd::Stopped)
+}
+
+/// A socket that has its address and takes no connection yet.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of a process that ended shortly before do not hold the address.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Tells whether the database answers. Apart from what follows the tuning: an answer may take its time.

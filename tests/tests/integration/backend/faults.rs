@@ -94,7 +94,9 @@ async fn a_late_answer_is_right_and_marked() -> TestResult {
         .await?;
     let begin = Instant::now();
     let pine = (200, json!({"wood_type": "pine", "quantity": 50}));
-    assert_eq!(api.get("/stocks/pine").await?, pine);
+    let late = http::get(&format!("{}/stocks/pine", api.url)).await?;
+    assert_eq!((late.status, late.json()?), pine);
+    assert_eq!(late.headers["ordermill-injected"], "latency");
     assert!(begin.elapsed() >= Duration::from_millis(1500));
     let told = "GET /stocks/pine answered with 200, on purpose: injected by latency";
     api.process.wait_for_line(SOON, told).await?;

@@ -1,5 +1,6 @@
 //! Orders in the database.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,10 +12,11 @@ use sqlx::{AnyConnection, Row as _};
 use uuid::Uuid;
 
 use super::model::{NewOrder, Order, OrderStatus, StatusChange};
-use crate::database::{Database, DatabaseError, DatabaseUrl};
+use crate::database::{Database, DatabaseError, DatabaseUrl, migrations};
 use crate::store::{StoreError, later, optional_time, parsed, time};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/order");
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations(sqlx::migrate!("migrations/order"), "order_migrations"));
 
 /// The orders.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! Stock in the database.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use ordermill_events::wood::WoodType;
 use sqlx::any::AnyRow;
@@ -7,10 +9,11 @@ use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, Row as _};
 
 use super::model::{Decrease, Delivery, Stock};
-use crate::database::{Database, DatabaseError, DatabaseUrl};
+use crate::database::{Database, DatabaseError, DatabaseUrl, migrations};
 use crate::store::{StoreError, parsed};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/stock");
+static MIGRATIONS: LazyLock<Migrator> =
+    LazyLock::new(|| migrations(sqlx::migrate!("migrations/stock"), "stock_migrations"));
 
 /// The stock.
 #[derive(Debug, Clone)]
