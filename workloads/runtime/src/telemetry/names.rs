@@ -74,6 +74,14 @@ pub const SEQUENCE: &str = "ordermill.sequence";
 pub const FAILED_ATTEMPTS: &str = "ordermill.failed_attempts";
 /// Span and log attribute: the producer instance that the sequence belongs to.
 pub const INSTANCE: &str = "ordermill.instance";
+/// Span and log attribute: the order's id.
+pub const ORDER_ID: &str = "ordermill.order.id";
+/// Span attribute: how often the order was claimed.
+pub const ORDER_ATTEMPT: &str = "ordermill.order.attempt";
+/// Span attribute: what became of the order; absent where it was left to its lease.
+pub const ORDER_STATUS: &str = "ordermill.order.status";
+/// Span attribute: how many orders were claimed.
+pub const ORDER_COUNT: &str = "ordermill.order.count";
 
 /// Header (Kafka, HTTP, gRPC metadata): name of the fault that was injected upstream.
 pub const HEADER_INJECTED: &str = "ordermill-injected";

@@ -5,19 +5,12 @@ use std::time::SystemTime;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanKind, Status as SpanStatus};
 use ordermill_config::full_error;
-use ordermill_runtime::telemetry::{FinishedSpan, Outcome, ParentSpan, Telemetry, TraceContext};
+use ordermill_runtime::telemetry::{
+    FinishedSpan, Outcome, ParentSpan, Telemetry, TraceContext, names,
+};
 
 use super::apis::Order;
 use super::problem::Problem;
-
-/// Span and log attribute: the order's id.
-const ORDER_ID: &str = "ordermill.order.id";
-/// Span attribute: how often the order was claimed.
-const ORDER_ATTEMPT: &str = "ordermill.order.attempt";
-/// Span attribute: what became of the order; absent where it was left to its lease.
-const ORDER_STATUS: &str = "ordermill.order.status";
-/// Span attribute: how many orders were claimed.
-const ORDER_COUNT: &str = "ordermill.order.count";
 
 /// A piece of work, from its beginning to its end.
 #[derive(Debug)]
@@ -82,8 +75,9 @@ impl Piece {
 
     fn of(mut self, order: &Order) -> Self {
         let id = order.id.to_string();
-        self.attributes.push(KeyValue::new(ORDER_ID, id.clone()));
-        let attempt = KeyValue::new(ORDER_ATTEMPT, i64::from(order.attempts));
+        self.attributes
+            .push(KeyValue::new(names::ORDER_ID, id.clone()));
+        let attempt = KeyValue::new(names::ORDER_ATTEMPT, i64::from(order.attempts));
         self.attributes.push(attempt);
         self.order = Some(id);
         self
@@ -101,7 +95,8 @@ impl Piece {
 
     pub(super) fn claimed(&mut self, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.attributes.push(KeyValue::new(ORDER_COUNT, count));
+        self.attributes
+            .push(KeyValue::new(names::ORDER_COUNT, count));
     }
 
     /// Takes down what went wrong, and logs it at once.
@@ -151,7 +146,7 @@ impl Piece {
         if !telemetry.spans().keeps(&self.trace, outcome) {
             return;
         }
-        let became = became.map(|status| KeyValue::new(ORDER_STATUS, status));
+        let became = became.map(|status| KeyValue::new(names::ORDER_STATUS, status));
         self.attributes.extend(became);
         let status = self
             .wrong
