@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator kubernetes e2e kind kind-build kind-up kind-down walk-through clean-cache images check-images install tools
+.PHONY: help demo build test prepare lint fmt generate audit bench bench-operator bench-wood-orders kubernetes e2e kind kind-build kind-up kind-down walk-through clean-cache images check-images install tools
 
 # Where fetched and built tools are kept: the same folder as in tests/src/cache.rs.
 CACHE := $(or $(ORDERMILL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ordermill,$(HOME)/.cache/ordermill))
@@ -78,6 +78,10 @@ bench: tools ## Measure a producer against Kafka's own ProducerPerformance, on r
 bench-operator: tools ## Measure the operator: requests to the API server, latency of edits, memory, on release builds
 	cargo build $(LOCKED) --release --package ordermill-operator --package ordermill-workload
 	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --bin reconciles
+
+bench-wood-orders: tools ## Measure the wood orders whole: orders per second, time from event to processed, memory, on release builds
+	cargo build $(LOCKED) --release --package ordermill-workload
+	ORDERMILL_BIN_DIR=$(TARGET)/release cargo run $(LOCKED) --release --bin wood_orders
 
 kubernetes: tools build ## Start a Kubernetes control plane and a Kafka for the operator and kubectl; Ctrl-C ends them
 	ORDERMILL_BIN_DIR=$(TARGET)/debug cargo run $(LOCKED) --bin kubernetes

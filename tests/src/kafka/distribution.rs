@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::{Error, classes};
+use super::Error;
+use super::quick_start::QuickStart;
 use crate::cache::{Cache, Recipe};
 use crate::once::once;
 use crate::process::{Exit, Launch};
@@ -25,7 +26,7 @@ const POM: &str = include_str!("../../platform/kafka/pom.xml");
 pub struct Distribution {
     jdk: Jdk,
     jars: PathBuf,
-    classes: PathBuf,
+    quick_start: QuickStart,
     fetched: bool,
 }
 
@@ -49,7 +50,7 @@ impl Distribution {
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         })?;
         Ok(Self {
-            classes: classes::archive(&jdk, &entry.path)?,
+            quick_start: QuickStart::prepare(&jdk, &entry.path)?,
             jdk,
             jars: entry.path,
             fetched: entry.made,
@@ -77,6 +78,11 @@ impl Distribution {
         &self.jdk
     }
 
+    /// What brokers start quickly with.
+    pub(super) const fn quick_start(&self) -> &QuickStart {
+        &self.quick_start
+    }
+
     /// Whether the jars were fetched by this very call.
     #[must_use]
     pub fn was_fetched(&self) -> bool {
@@ -88,7 +94,10 @@ impl Distribution {
     pub fn java(&self, name: impl Into<String>) -> Launch {
         Launch::new(name, self.jdk.java())
             .args(HEAP)
-            .arg(format!("-XX:SharedArchiveFile={}", self.classes.display()))
+            .arg(format!(
+                "-XX:SharedArchiveFile={}",
+                self.quick_start.classes().display()
+            ))
             // Without the archive it works as well, and need not say so to whoever reads its output.
             .arg("-Xlog:disable")
             .arg("-Xlog:all=warning:stderr")

@@ -3,11 +3,11 @@
 mod access;
 mod broker;
 mod builder;
-mod classes;
 mod clients;
 mod connect;
 mod distribution;
 mod properties;
+mod quick_start;
 mod topics;
 
 use std::io;
@@ -23,7 +23,7 @@ pub(crate) use properties::{ALONE, QUICK_RETURN};
 pub(crate) use clients::plain as plain_client;
 pub(crate) use distribution::finish;
 
-use crate::tools::MissingTool;
+use crate::tools::{CommandError, MissingTool};
 use crate::{cache, certificates, process};
 
 /// What can go wrong with a broker or with Kafka's own tools.
@@ -41,6 +41,9 @@ pub enum Error {
     /// A file of the broker cannot be made.
     #[error("the broker's folder cannot be used")]
     Files(#[source] io::Error),
+    /// The first records of its log cannot be copied.
+    #[error("the broker's log cannot be formatted")]
+    Format(#[from] CommandError),
     /// No free port.
     #[error("no free port for the broker")]
     Ports(#[source] io::Error),

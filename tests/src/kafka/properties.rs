@@ -5,6 +5,9 @@ use std::path::Path;
 
 use super::clients::Mechanism;
 
+/// Where in its folder a broker's log is.
+pub(super) const DATA: &str = "data";
+
 /// A listener of the broker; all but the first are there only when asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listener {
@@ -102,7 +105,7 @@ impl Properties<'_> {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{key}={}", escape(value));
         };
-        set("log.dirs", &self.folder.join("data").to_string_lossy());
+        set("log.dirs", &self.folder.join(DATA).to_string_lossy());
         let address =
             |(listener, port): &(Listener, u16)| format!("{}://127.0.0.1:{port}", listener.name());
         let clients = || {
