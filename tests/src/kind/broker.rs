@@ -94,7 +94,7 @@ impl Broker {
         );
         let start = format!(
             "java kafka.tools.StorageTool format --ignore-formatted -t 4L6g3nShT-eMCtK--X86sw -c /etc/server/server.properties\n\
-             exec java -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 {} -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+             exec java -Xmx384m -XX:+UseSerialGC {} -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
              kafka.Kafka /etc/server/server.properties\n",
             self.mark()
         );
@@ -111,7 +111,7 @@ fn pod(image: &str) -> Value {
         "command": ["sh", "/etc/server/start.sh"],
         "ports": [{"containerPort": INSIDE_PORT}, {"containerPort": OUTSIDE_PORT}],
         "resources": {
-            "requests": {"cpu": "50m", "memory": "512Mi"},
+            "requests": {"cpu": "100m", "memory": "512Mi"},
             "limits": {"cpu": "2", "memory": "768Mi"},
         },
     });

@@ -1,10 +1,8 @@
 //! The first minutes of a newcomer: charts, examples, events.
 
 use ordermill_tests::TestResult;
-use ordermill_tests::reader::{Isolation, Until, read_all};
 
-use super::release::{broker, install};
-use crate::support::events::{Event, assert_contiguous};
+use super::release::{broker, install, without_gap};
 use crate::support::stage::has;
 
 #[tokio::test]
@@ -31,16 +29,7 @@ async fn the_wood_examples_run_as_they_are() -> TestResult {
             .await;
         let observed: f64 = status.observed.unwrap().rate_per_second.unwrap().parse()?;
         assert!(rates.contains(&observed), "{producer}: {observed}");
-        let records = read_all(
-            broker.outside(),
-            topic,
-            Isolation::ReadCommitted,
-            Until::end(),
-        )
-        .await?;
-        let events = Event::all_of_namespace(&records, stage.namespace.name(), producer);
-        assert!(events.len() > 5, "{}", events.len());
-        assert_contiguous(&events);
+        without_gap(&stage, broker, topic, producer, 5).await;
     }
     let table = stage.kubectl(&["get", "orderproducers"]).await?;
     assert!(

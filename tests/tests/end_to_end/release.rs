@@ -6,10 +6,12 @@ use std::time::Duration;
 use ordermill_tests::helm::Helm;
 use ordermill_tests::kind::{Broker, Cluster};
 use ordermill_tests::kubernetes::Namespace;
-use ordermill_tests::reader::{Isolation, Until, read_all};
+use ordermill_tests::reader::{Isolation, Record, Until, read_all};
+use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{Scratch, TestResult};
 use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::support::events::{Event, gap};
 use crate::support::stage::Stage;
 
 /// Pods start, and images are there already.
@@ -79,6 +81,28 @@ pub async fn delivered(broker: &Broker, topic: &str, count: usize) -> TestResult
     let until = Until::count(count).within(SOON);
     read_all(broker.outside(), topic, Isolation::ReadCommitted, until).await?;
     Ok(())
+}
+
+/// Waits until a reader finds at least so many events of a producer and no number missing among them, as one may still be on
+/// its way to another partition; gives the topic's records.
+pub async fn without_gap(
+    stage: &OnKind,
+    broker: &Broker,
+    topic: &str,
+    producer: &str,
+    least: usize,
+) -> Vec<Record> {
+    eventually_ok(SOON, "events without a gap", async || {
+        let isolation = Isolation::ReadCommitted;
+        let records = read_all(broker.outside(), topic, isolation, Until::end()).await;
+        let records = records.map_err(|error| error.to_string())?;
+        let events = Event::all_of_namespace(&records, stage.namespace.name(), producer);
+        match gap(&events) {
+            None if events.len() >= least => Ok(records),
+            gap => Err(format!("{} events, {gap:?}", events.len())),
+        }
+    })
+    .await
 }
 
 /// Installs an operator for a new namespace.

@@ -9,8 +9,8 @@ use std::sync::Once;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, Executor as _, SqlSafeStr as _, Transaction};
 
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
@@ -105,12 +105,18 @@ impl DatabaseUrl {
     }
 }
 
-/// Migrations that are kept in a table of this name: two APIs may have their tables in one database.
+/// The migrations of an API, each its name and its SQL, in their order. Which of them are done stands in a table of this name:
+/// two APIs may have their tables in one database.
 #[must_use]
-pub fn migrations(mut migrations: Migrator, table: &'static str) -> Migrator {
+pub fn migrations(table: &'static str, all: &[(&'static str, &'static str)]) -> Migrator {
+    let migration = |(number, (name, sql)): (i64, &(&'static str, &'static str))| {
+        let sql = sql.into_sql_str();
+        Migration::new(number, (*name).into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations((1..).zip(all).map(migration).collect());
     // Another name would be dangerous where tables were made under the usual one.
-    migrations.dangerous_set_table_name(table);
-    migrations
+    migrator.dangerous_set_table_name(table);
+    migrator
 }
 
 /// A database with the tables of an API.

@@ -15,8 +15,10 @@ use super::model::{NewOrder, Order, OrderStatus, StatusChange};
 use crate::database::{Database, DatabaseError, DatabaseUrl, migrations};
 use crate::store::{StoreError, later, optional_time, parsed, time};
 
-static MIGRATIONS: LazyLock<Migrator> =
-    LazyLock::new(|| migrations(sqlx::migrate!("migrations/order"), "order_migrations"));
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let first = include_str!("../../migrations/order/0001_orders.sql");
+    migrations("order_migrations", &[("orders", first)])
+});
 
 /// The orders.
 #[derive(Debug, Clone)]

@@ -12,8 +12,10 @@ use super::model::{Decrease, Delivery, Stock};
 use crate::database::{Database, DatabaseError, DatabaseUrl, migrations};
 use crate::store::{StoreError, parsed};
 
-static MIGRATIONS: LazyLock<Migrator> =
-    LazyLock::new(|| migrations(sqlx::migrate!("migrations/stock"), "stock_migrations"));
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let first = include_str!("../../migrations/stock/0001_stocks.sql");
+    migrations("stock_migrations", &[("stocks", first)])
+});
 
 /// The stock.
 #[derive(Debug, Clone)]
