@@ -247,12 +247,7 @@ fn as_nobody(name: &str, program: &Path) -> Launch {
 
 /// Copies the programs to where the server may read them, and gives it the folder.
 fn own(source: &Path, target: &Path, folder: &Path) -> Result<(), Error> {
-    tools::run(
-        Command::new("cp")
-            .arg("--recursive")
-            .arg(source)
-            .arg(target),
-    )?;
+    tools::copy_folder(source, target)?;
     if rustix::process::geteuid().is_root() {
         let owner = format!("{NOBODY}:{NOBODY}");
         tools::run(

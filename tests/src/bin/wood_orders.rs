@@ -18,32 +18,50 @@ use serde_json::Value;
 const PARTITIONS: u16 = 3;
 const DEADLINE: Duration = Duration::from_mins(2);
 /// Orders whose time is taken, and how many a second.
-const TIMED: usize = 600;
+const TIMED: u32 = 600;
 const TIMED_RATE: &str = "20";
-/// More than the chain can do.
-const FLOOD: &str = "3000";
-/// Over which a rate is counted, from the first thousand orders on.
-const WINDOW: Duration = Duration::from_secs(20);
+/// Orders and deliveries that wait when the chain starts.
+const BACKLOG: u32 = 6000;
+/// How fast they are sent before; no more is asked of a producer here.
+const BACKLOG_RATE: &str = "3000";
+const PRODUCERS: [&str; 2] = ["wood-stock", "wood-order"];
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     println!("{TIMED} orders at {TIMED_RATE}/s, from event to processed:");
     for interval in ["2", "0.1"] {
-        let system = System::start(interval, TIMED_RATE, Some(TIMED)).await?;
-        let times = system.times().await?;
-        let at = |share: usize| times[(times.len() - 1) * share / 100];
-        println!(
-            "  management every {interval:>3} s: p50 {:>4.0} ms, p99 {:>4.0} ms",
-            at(50),
-            at(99)
-        );
+        let mut system = System::start(interval).await?;
+        system.check_and_manage().await?;
+        system.send(&[("RATE", TIMED_RATE)]).await?;
+        system.ended(TIMED).await?;
+        println!("  management every {interval} s:");
+        for (moment, member) in [("registered", "created_at"), ("processed", "updated_at")] {
+            let times = system.times(member).await?;
+            let at = |share: usize| times[(times.len() - 1) * share / 100];
+            println!(
+                "    {moment:<10} p50 {:>4.0} ms, p99 {:>4.0} ms",
+                at(50),
+                at(99)
+            );
+        }
     }
-    let system = System::start("0.1", FLOOD, None).await?;
-    let [checked, moved] = system.rates().await?;
-    println!("flooded with {FLOOD} orders/s: {checked:.0}/s registered, {moved:.0}/s at their end");
+    let mut system = System::start("0.1").await?;
+    let count = BACKLOG.to_string();
+    let all = [("RATE", BACKLOG_RATE), ("NUM_EVENTS", &count)];
+    system.send(&all).await?;
+    system.sent().await?;
+    let begin = Instant::now();
+    system.check_and_manage().await?;
+    system.ended(BACKLOG).await?;
+    let seconds = begin.elapsed().as_secs_f64();
+    println!(
+        "a backlog of {BACKLOG} orders and as many deliveries is worked off in {seconds:.1} s: {:.0} orders/s",
+        f64::from(BACKLOG) / seconds
+    );
     println!("memory of each part after that, at most:");
-    for part in &system.parts {
-        println!("  {:<18} {:>4.0} MiB", part.name, part.mebibytes()?);
+    for part in &mut system.parts {
+        part.look();
+        println!("  {:<18} {:>4.0} MiB", part.name, part.mebibytes);
     }
     Ok(())
 }
@@ -53,6 +71,8 @@ struct Part {
     name: &'static str,
     admin: Port,
     process: Process,
+    /// The most memory that it was ever seen with.
+    mebibytes: f64,
 }
 
 impl Part {
@@ -76,6 +96,7 @@ impl Part {
             name,
             admin,
             process,
+            mebibytes: 0.0,
         })
     }
 
@@ -86,26 +107,32 @@ impl Part {
         Ok(state["observed"]["events"].as_u64().unwrap_or_default())
     }
 
-    /// The most that it ever held.
-    fn mebibytes(&self) -> Result<f64, Failure> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+    /// Looks at its memory; whether it still has any.
+    fn look(&mut self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        Ok(kibibytes.ok_or("no VmHWM")? / 1024.0)
+        if let Some(kibibytes) = kibibytes {
+            self.mebibytes = kibibytes / 1024.0;
+        }
+        kibibytes.is_some()
     }
 }
 
 /// The whole chain. Those that call go before those that are called.
 struct System {
     parts: Vec<Part>,
+    interval: &'static str,
     api: Port,
-    _stock: Port,
+    stock: Port,
     _databases: [Postgres; 2],
-    _broker: Broker,
+    broker: Broker,
 }
 
 impl System {
-    async fn start(interval: &str, rate: &str, orders: Option<usize>) -> Result<Self, Failure> {
+    /// Topics and APIs.
+    async fn start(interval: &'static str) -> Result<Self, Failure> {
         let broker = Broker::start().await?;
         let databases = [Postgres::start().await?, Postgres::start().await?];
         let [api, stock] = pick()?;
@@ -121,84 +148,84 @@ impl System {
             let variables = [("PORT", port.as_str()), ("DATABASE_URL", &database)];
             parts.push(Part::start(name, &variables).await?);
         }
+        Ok(Self {
+            parts,
+            interval,
+            api,
+            stock,
+            _databases: databases,
+            broker,
+        })
+    }
+
+    /// The checks, and the management every interval.
+    async fn check_and_manage(&mut self) -> Result<(), Failure> {
         let url = |port: &Port| format!("http://127.0.0.1:{}", port.number());
-        let (orders_url, stocks_url) = (url(&api), url(&stock));
-        let apis = [
-            ("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap()),
-            ("API_URL_ORDERS", &orders_url),
-            ("API_URL_STOCKS", &stocks_url),
-            ("INTERVAL_SECONDS", interval),
+        let variables = [
+            ("KAFKA_BOOTSTRAP_SERVERS", self.broker.bootstrap()),
+            ("API_URL_ORDERS", &url(&self.api)),
+            ("API_URL_STOCKS", &url(&self.stock)),
+            ("INTERVAL_SECONDS", self.interval),
             ("BATCH_SIZE", "1000"),
         ];
         for name in ["stock-check", "order-check", "order-management"] {
-            parts.push(Part::start(name, &apis).await?);
+            self.parts.push(Part::start(name, &variables).await?);
         }
-        let kafka = apis[0];
-        parts.push(Part::start("wood-stock", &[kafka, ("RATE", rate)]).await?);
-        let count = orders.map(|count| count.to_string());
-        let mut customer = vec![kafka, ("RATE", rate)];
-        if let Some(count) = &count {
-            customer.push(("NUM_EVENTS", count));
+        Ok(())
+    }
+
+    /// Sends orders and as many deliveries.
+    async fn send(&mut self, variables: &[(&str, &str)]) -> Result<(), Failure> {
+        let kafka = ("KAFKA_BOOTSTRAP_SERVERS", self.broker.bootstrap());
+        let variables = [&[kafka], variables].concat();
+        for name in PRODUCERS {
+            self.parts.push(Part::start(name, &variables).await?);
         }
-        parts.push(Part::start("wood-order", &customer).await?);
-        Ok(Self {
-            parts,
-            api,
-            _stock: stock,
-            _databases: databases,
-            _broker: broker,
-        })
+        Ok(())
     }
 
-    fn part(&self, name: &str) -> Result<&Part, Failure> {
-        let found = self.parts.iter().find(|part| part.name == name);
-        Ok(found.ok_or("no such part")?)
-    }
-
-    async fn orders(&self, status: &str) -> Result<Vec<Value>, Failure> {
-        let port = self.api.number();
-        let url = format!("http://127.0.0.1:{port}/orders?status={status}&limit=10000");
-        let page: Value = http::get(&url).await?.json()?;
-        Ok(page["orders"].as_array().cloned().unwrap_or_default())
-    }
-
-    /// Milliseconds from each event until its order was processed, in order.
-    async fn times(&self) -> Result<Vec<f64>, Failure> {
-        wait::eventually(DEADLINE, "every order at its end", async || {
-            let ended = self.orders("processed").await.ok()?.len();
-            let ended = ended + self.orders("failed").await.ok()?.len();
-            (ended == TIMED).then_some(())
+    /// Waits until both producers have sent all that they were to send.
+    async fn sent(&mut self) -> Result<(), Failure> {
+        let is_producer = |part: &&mut Part| PRODUCERS.contains(&part.name);
+        let mut producers: Vec<_> = self.parts.iter_mut().filter(is_producer).collect();
+        wait::eventually(DEADLINE, "the end of both producers", async || {
+            let alive = producers.iter_mut().map(|part| part.look());
+            (alive.filter(|alive| *alive).count() == 0).then_some(())
         })
         .await;
+        for producer in producers {
+            _ = producer.process.wait(DEADLINE).await?.assert_code(0);
+        }
+        Ok(())
+    }
+
+    /// Waits until so many orders are at their end.
+    async fn ended(&self, count: u32) -> Result<(), Failure> {
+        let mut parts = self.parts.iter();
+        let management = parts.find(|part| part.name == "order-management");
+        let management = management.ok_or("no management")?;
+        wait::eventually(DEADLINE, "every order at its end", async || {
+            let moved = management.events().await.ok()?;
+            (moved >= u64::from(count)).then_some(())
+        })
+        .await;
+        Ok(())
+    }
+
+    /// Milliseconds from the event of each order that was processed until a moment of it in the order API, in order.
+    async fn times(&self, moment: &str) -> Result<Vec<f64>, Failure> {
         let at = |order: &Value, member: &str| -> Result<Timestamp, Failure> {
             Ok(order[member].as_str().unwrap_or_default().parse()?)
         };
+        let port = self.api.number();
+        let url = format!("http://127.0.0.1:{port}/orders?status=processed&limit=10000");
+        let page: Value = http::get(&url).await?.json()?;
         let mut times = Vec::new();
-        for order in self.orders("processed").await? {
-            let took = at(&order, "updated_at")?.duration_since(at(&order, "timestamp")?);
+        for order in page["orders"].as_array().ok_or("no orders")? {
+            let took = at(order, moment)?.duration_since(at(order, "timestamp")?);
             times.push(took.as_secs_f64() * 1000.0);
         }
         times.sort_by(f64::total_cmp);
         Ok(times)
-    }
-
-    /// Orders a second that are registered, and that come to their end, while there are more than can.
-    async fn rates(&self) -> Result<[f64; 2], Failure> {
-        let (check, management) = (self.part("order-check")?, self.part("order-management")?);
-        wait::eventually(DEADLINE, "the first orders", async || {
-            (management.events().await.ok()? > 1000).then_some(())
-        })
-        .await;
-        let begin = Instant::now();
-        let before = [check.events().await?, management.events().await?];
-        tokio::time::sleep(WINDOW).await;
-        let after = [check.events().await?, management.events().await?];
-        let seconds = begin.elapsed().as_secs_f64();
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a rate needs no more than 53 bits"
-        )]
-        let rate = |index: usize| (after[index] - before[index]) as f64 / seconds;
-        Ok([rate(0), rate(1)])
     }
 }

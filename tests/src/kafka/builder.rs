@@ -14,8 +14,15 @@ use crate::ports::{self, Port};
 /// How often a start that finds a port taken is tried anew.
 const ATTEMPTS: usize = 5;
 
-/// Sixteen bytes in URL-safe base 64, as Kafka wants it.
-pub(super) const CLUSTER_ID: &str = "ordermill-test-cluster";
+/// Writes the first records of a cluster's log by the properties that follow. The cluster's id is sixteen bytes in URL-safe
+/// base 64, as Kafka wants it.
+pub(super) const FORMAT: [&str; 5] = [
+    "kafka.tools.StorageTool",
+    "format",
+    "--cluster-id",
+    "ordermill-test-cluster",
+    "--config",
+];
 
 /// What a broker offers besides its plain listener.
 #[derive(Debug, Default)]
@@ -128,8 +135,7 @@ impl<'a> BrokerBuilder<'a> {
         }
         let mut launch = distribution
             .java("kafka-storage")
-            .args(["kafka.tools.StorageTool", "format"])
-            .args(["-t", CLUSTER_ID, "-c"])
+            .args(FORMAT)
             .arg(configuration(folder));
         for User { name, password } in &self.users {
             for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha512] {

@@ -17,7 +17,8 @@ use crate::tools::{Jdk, Maven, tail};
 pub const VERSION: &str = "4.3.1";
 
 /// Options of every JVM here: it lives for seconds or minutes, so that the optimizing compiler would cost more than it gives.
-pub(super) const HEAP: [&str; 3] = ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+pub(super) const JVM_OPTIONS: [&str; 3] =
+    ["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 const POM: &str = include_str!("../../platform/kafka/pom.xml");
 
@@ -93,7 +94,7 @@ impl Distribution {
     #[must_use]
     pub fn java(&self, name: impl Into<String>) -> Launch {
         Launch::new(name, self.jdk.java())
-            .args(HEAP)
+            .args(JVM_OPTIONS)
             .arg(format!(
                 "-XX:SharedArchiveFile={}",
                 self.quick_start.classes().display()

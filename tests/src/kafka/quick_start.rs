@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::builder::CLUSTER_ID;
-use super::distribution::{HEAP, VERSION, class_path};
+use super::builder::FORMAT;
+use super::distribution::{JVM_OPTIONS, VERSION, class_path};
 use super::properties::{DATA, Listener, Properties};
 use crate::cache::{self, Cache, Recipe};
 use crate::ports;
-use crate::tools::{self, CommandError, Jdk};
+use crate::tools::{self, CommandError, Jdk, copy_folder};
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -30,12 +30,8 @@ pub(super) struct QuickStart(PathBuf);
 impl QuickStart {
     /// Takes what the cache has, or starts a broker and ends it. Blocks for as long as that takes: about ten seconds.
     pub(super) fn prepare(jdk: &Jdk, jars: &Path) -> Result<Self, cache::Error> {
-        let mut ask = Command::new(jdk.java());
-        let java = tools::run(ask.arg("-version")).map_or_else(
-            |error| error.to_string(),
-            |output| String::from_utf8_lossy(&output.stderr).into_owned(),
-        );
         // The classes are right for this very JVM and this very path of the jars.
+        let java = format!("{} {}", jdk.home().display(), jdk.release());
         let path = jars.to_string_lossy();
         let recipe = Recipe {
             name: "kafka-start",
@@ -58,10 +54,9 @@ impl QuickStart {
             };
             fs::write(&settings, properties.render())?;
             let mut format = java_of(jdk, jars);
-            format.args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"]);
-            tools::run(format.arg(&settings))?;
+            tools::run(format.args(FORMAT).arg(&settings))?;
             let kept = Self(workshop.product.clone());
-            copy(&workshop.leftovers.join(DATA), &kept.log())?;
+            copy_folder(&workshop.leftovers.join(DATA), &kept.log())?;
             let mut broker = java_of(jdk, jars);
             let archive = kept.classes();
             broker.arg(format!("-XX:ArchiveClassesAtExit={}", archive.display()));
@@ -81,19 +76,13 @@ impl QuickStart {
 
     /// Gives a broker without users its first records.
     pub(super) fn format(&self, folder: &Path) -> Result<(), CommandError> {
-        copy(&self.log(), &folder.join(DATA))
+        copy_folder(&self.log(), &folder.join(DATA))
     }
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), CommandError> {
-    let mut copy = Command::new("cp");
-    copy.args(["--recursive", "--no-target-directory"]);
-    tools::run(copy.arg(from).arg(to)).map(drop)
 }
 
 fn java_of(jdk: &Jdk, jars: &Path) -> Command {
     let mut java = Command::new(jdk.java());
-    java.args(HEAP).arg("-cp").arg(class_path(jars));
+    java.args(JVM_OPTIONS).arg("-cp").arg(class_path(jars));
     java
 }
 

@@ -84,13 +84,8 @@ impl Context {
     }
 
     pub(super) fn add_folder(&self, folder: &Path, name: &str) -> Result<(), Error> {
-        let target = self.path().join(name);
-        let mut copy = Command::new("cp");
-        copy.args(["--recursive", "--no-target-directory"])
-            .arg(folder)
-            .arg(target);
-        tools::run(&mut copy).map_err(Error::command("copying a folder"))?;
-        Ok(())
+        tools::copy_folder(folder, &self.path().join(name))
+            .map_err(Error::command("copying a folder"))
     }
 }
 

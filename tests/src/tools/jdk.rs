@@ -21,6 +21,7 @@ const USUAL_FOLDERS: [&str; 4] = [
 pub struct Jdk {
     home: PathBuf,
     version: u32,
+    release: String,
 }
 
 impl Jdk {
@@ -42,6 +43,12 @@ impl Jdk {
     #[must_use]
     pub fn version(&self) -> u32 {
         self.version
+    }
+
+    /// The exact release, for instance `21.0.9+10-LTS`.
+    #[must_use]
+    pub fn release(&self) -> &str {
+        &self.release
     }
 
     /// The launcher.
@@ -112,7 +119,7 @@ fn examine(java: &Path) -> Result<Jdk, String> {
     settings_of(&settings).ok_or_else(|| "it does not tell its version".to_owned())
 }
 
-/// Reads the lines `java.home = …` and `java.specification.version = …`.
+/// Reads the lines `java.home = …`, `java.specification.version = …` and `java.runtime.version = …`.
 fn settings_of(text: &str) -> Option<Jdk> {
     let value = |name: &str| {
         text.lines().find_map(|line| {
@@ -130,6 +137,7 @@ fn settings_of(text: &str) -> Option<Jdk> {
     Some(Jdk {
         home: value("java.home")?.into(),
         version,
+        release: value("java.runtime.version")?,
     })
 }
 
@@ -143,21 +151,24 @@ mod tests {
     fn reads_old_and_new_versions() {
         let of = |version: &str| {
             settings_of(&format!(
-                "Property settings:\n    java.home = /opt/jdk\n    java.specification.version = {version}\n"
+                "Property settings:\n    java.home = /opt/jdk\n    java.specification.version = {version}\n    \
+                 java.runtime.version = {version}.0.9+10\n"
             ))
         };
         assert_eq!(
             of("21"),
             Some(Jdk {
                 home: "/opt/jdk".into(),
-                version: 21
+                version: 21,
+                release: "21.0.9+10".to_owned(),
             })
         );
         assert_eq!(
             of("1.8"),
             Some(Jdk {
                 home: "/opt/jdk".into(),
-                version: 8
+                version: 8,
+                release: "1.8.0.9+10".to_owned(),
             })
         );
         assert_eq!(settings_of("openjdk version \"21\""), None);
@@ -169,7 +180,7 @@ mod tests {
         std::fs::create_dir_all(home.join("bin")).unwrap();
         let java = home.join("bin/java");
         let script = format!(
-            "#!/bin/sh\necho '    java.home = {}' >&2\necho '    java.specification.version = {version}' >&2\n",
+            "#!/bin/sh\necho '    java.home = {}' >&2\necho '    java.specification.version = {version}' >&2\necho '    java.runtime.version = {version}.0.1+2' >&2\n",
             home.display()
         );
         std::fs::write(&java, script).unwrap();

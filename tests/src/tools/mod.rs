@@ -90,6 +90,13 @@ pub fn run(command: &mut Command) -> Result<Output, CommandError> {
     })
 }
 
+/// Copies a folder with all that is in it; `to` becomes what `from` is.
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<(), CommandError> {
+    let mut copy = Command::new("cp");
+    copy.args(["--recursive", "--no-target-directory"]);
+    run(copy.arg(from).arg(to)).map(drop)
+}
+
 /// The last `lines` lines of `text`.
 pub(crate) fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();

@@ -29,7 +29,7 @@ async fn the_wood_examples_run_as_they_are() -> TestResult {
             .await;
         let observed: f64 = status.observed.unwrap().rate_per_second.unwrap().parse()?;
         assert!(rates.contains(&observed), "{producer}: {observed}");
-        without_gap(&stage, broker, topic, producer, 5).await;
+        without_gap(&stage, broker, topic, producer, 6).await;
     }
     let table = stage.kubectl(&["get", "orderproducers"]).await?;
     assert!(

@@ -146,14 +146,6 @@ impl OnKind {
         helm(&self.cluster, &self.operator.home, namespace, &arguments).await
     }
 
-    /// Edits a resource, such as `worker/ordermanagement`, by a merge patch of its spec.
-    pub async fn patch(&self, resource: &str, spec: &str) -> TestResult {
-        let spec = format!("{{\"spec\": {spec}}}");
-        self.kubectl(&["patch", resource, "--type", "merge", "--patch", &spec])
-            .await?;
-        Ok(())
-    }
-
     /// kubectl in this namespace.
     pub async fn kubectl(&self, arguments: &[&str]) -> TestResult<String> {
         let here = ["--namespace", self.namespace.name()];

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use ordermill_crds::{Backend, ResourceStatus, StreamConsumer, Worker};
+use ordermill_tests::TestResult;
 use ordermill_tests::collector::{Collector, Span};
 use ordermill_tests::kind::{Broker, Postgres};
 use ordermill_tests::process::Program;
 use ordermill_tests::wait::eventually_ok;
-use ordermill_tests::{TestResult, eventually};
 
 use super::pods::lives;
 use super::release::{OnKind, SOON, install};
@@ -60,12 +60,8 @@ impl System {
             self.stage
                 .kubectl(&["apply", "--filename", &example])
                 .await?;
-            let spec = format!(
-                r#"{{"database": {{"secret": {{"name": "databases", "key": "{database}"}}}}}}"#
-            );
-            self.stage
-                .patch(&format!("backend/{backend}"), &spec)
-                .await?;
+            let spec = format!("database: {{secret: {{name: databases, key: {database}}}}}");
+            self.stage.edit_of::<Backend>(backend, &spec).await?;
         }
         let all = ["apply", "--filename", "examples/wood-orders"];
         self.stage.kubectl(&all).await?;
@@ -102,13 +98,15 @@ impl System {
         Account::gather(self.broker.outside(), &databases, BTreeMap::new()).await
     }
 
-    /// Waits until nothing is on its way any more.
-    async fn drained(&self) -> Account {
-        eventually_ok(SOON, "every order and delivery at its end", async || {
+    /// Waits until the account is as `wanted`; returns it.
+    async fn account_when(&self, what: &str, wanted: impl Fn(&Account) -> bool) -> Account {
+        eventually_ok(SOON, what, async || {
             let account = self.account().await.map_err(|error| error.to_string())?;
-            match account.on_their_way() {
-                0 => Ok(account),
-                left => Err(format!("{left} on their way: {account}")),
+            if wanted(&account) {
+                Ok(account)
+            } else {
+                let left = account.on_their_way();
+                Err(format!("{left} on their way: {account}"))
             }
         })
         .await
@@ -199,7 +197,7 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
     let before_edit = lives(&pods().await?);
     assert_eq!(before_edit.len(), 1);
     stage
-        .patch("worker/ordermanagement", r#"{"errorRate": 1}"#)
+        .edit_of::<Worker>("ordermanagement", "errorRate: 1")
         .await?;
     let injected = |status: &ResourceStatus| {
         let observed = status.observed.as_ref();
@@ -218,29 +216,27 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
 
     // The check gives orders up meanwhile.
     stage
-        .patch("streamconsumer/ordercheck", r#"{"errorRate": 1}"#)
+        .edit_of::<StreamConsumer>("ordercheck", "errorRate: 1")
         .await?;
-    eventually(SOON, "dead letters", async || {
-        let account = system.account().await.ok()?;
-        (account.given_up() >= LETTERS).then_some(())
-    })
-    .await;
+    system
+        .account_when("dead letters", |account| account.given_up() >= LETTERS)
+        .await;
 
     // Nothing new, nothing fails: what is on its way comes to its end.
     for name in ["customer", "supplier"] {
-        stage
-            .patch(&format!("orderproducer/{name}"), r#"{"paused": true}"#)
-            .await?;
+        stage.edit(name, "paused: true").await?;
         stage.ready(name, "Paused").await;
     }
-    for resource in [
-        "streamconsumer/ordercheck",
-        "streamconsumer/stockcheck",
-        "worker/ordermanagement",
-    ] {
-        stage.patch(resource, r#"{"errorRate": 0}"#).await?;
+    let healthy = "errorRate: 0";
+    for name in ["ordercheck", "stockcheck"] {
+        stage.edit_of::<StreamConsumer>(name, healthy).await?;
     }
-    let drained = system.drained().await;
+    stage.edit_of::<Worker>("ordermanagement", healthy).await?;
+    let drained = system
+        .account_when("every order and delivery at its end", |account| {
+            account.on_their_way() == 0
+        })
+        .await;
     let letters = drained.given_up();
     assert!(letters >= LETTERS, "{drained}");
     drained.assert_consistent(50);
@@ -250,17 +246,11 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
         .dead_letters(&["replay", "orders.dead-letter", "--yes"])
         .await?;
     assert!(told.contains(", 0 left"), "{told}");
-    eventually_ok(SOON, "every dead letter an order", async || {
-        let account = system.account().await.map_err(|error| error.to_string())?;
-        let done = account.given_up() == 0 && account.on_their_way() == 0;
-        if done {
-            Ok(())
-        } else {
-            Err(account.to_string())
-        }
-    })
-    .await;
-    let account = system.account().await?;
+    let account = system
+        .account_when("every dead letter an order", |account| {
+            account.given_up() == 0 && account.on_their_way() == 0
+        })
+        .await;
     println!("{letters} dead letters replayed: {account}");
     account.assert_consistent(50);
     assert!(

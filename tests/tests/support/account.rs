@@ -63,6 +63,11 @@ fn wood(topic: &str, records: &[Record], id: &str, broken: &mut BTreeSet<String>
     wood
 }
 
+/// Whether an order stays in this status.
+fn is_end(status: &str) -> bool {
+    ["processed", "failed"].contains(&status)
+}
+
 async fn rows(pool: &PgPool, statement: &'static str) -> TestResult<Wood> {
     let rows = sqlx::query(statement).fetch_all(pool).await?;
     let entry = |row: &sqlx::postgres::PgRow| (row.get(0), (row.get(1), row.get(2)));
@@ -156,7 +161,7 @@ impl Account {
     pub fn on_their_way(&self) -> usize {
         let ended = |id: &String| {
             let order = self.orders.get(id);
-            order.is_some_and(|(status, ..)| ["processed", "failed"].contains(&status.as_str()))
+            order.is_some_and(|(status, ..)| is_end(status))
         };
         let orders = self.ordered.keys().filter(|id| !ended(id));
         let deliveries = self
@@ -191,10 +196,7 @@ impl Account {
         for (id, sent) in &self.ordered {
             match self.orders.get(id) {
                 Some((status, kind, quantity)) => {
-                    assert!(
-                        ["processed", "failed"].contains(&status.as_str()),
-                        "{id} is {status}"
-                    );
+                    assert!(is_end(status), "{id} is {status}");
                     assert_eq!((kind, *quantity), (&sent.0, sent.1), "{id}");
                 }
                 None => assert!(self.given_up.contains(id), "order {id} is lost"),

@@ -98,13 +98,24 @@ impl<C, O> Stage<C, O> {
 
     /// Edits the spec of a producer by a merge patch; returns the new generation.
     pub async fn edit(&self, name: &str, spec: &str) -> TestResult<i64> {
+        self.edit_of::<OrderProducer>(name, spec).await
+    }
+
+    /// Edits the spec of a resource of any kind by a merge patch; returns the new generation.
+    pub async fn edit_of<K>(&self, name: &str, spec: &str) -> TestResult<i64>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + Debug,
+    {
         let spec: Value = serde_yaml::from_str(spec)?;
         let patch = Patch::Merge(json!({"spec": spec}));
         let edited = self
-            .api::<OrderProducer>()
+            .api::<K>()
             .patch(name, &PatchParams::default().validation_strict(), &patch)
             .await?;
-        Ok(edited.metadata.generation.unwrap())
+        Ok(edited.meta().generation.unwrap())
     }
 
     /// Waits until the status of a producer is as `wanted`; returns it.

@@ -292,12 +292,14 @@ fn record(
 ) {
     let telemetry = &desk.workload.telemetry;
     let mut attributes = asked.attributes(status);
+    let mut counted = attributes.clone();
     if let Outcome::Failed(error_type) = outcome {
-        attributes.push(KeyValue::new(names::ERROR_TYPE, error_type));
+        // The span has it by its outcome.
+        counted.push(KeyValue::new(names::ERROR_TYPE, error_type));
     }
     telemetry
         .metrics()
-        .record_request(asked.started.elapsed(), &attributes);
+        .record_request(asked.started.elapsed(), &counted);
     if !telemetry.spans().keeps(&asked.trace, outcome) {
         return;
     }

@@ -27,7 +27,7 @@ async fn holds(test: &str, managers: usize, lasts: Duration) -> TestResult {
     system.settle().await?;
     let account = system.account().await?;
     println!("{test}: killed {kills:?}\n{account}");
-    account.assert_consistent(100);
+    account.assert_consistent(101);
     system.stop().await
 }
 
