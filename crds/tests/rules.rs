@@ -11,6 +11,7 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::thread;
 
 use mutations::{Effect, Misfit, Mutation};
 use ordermill_crds::validate::{FieldPath, Report, Schemas, Segment, validate_text};
@@ -232,15 +233,28 @@ fn a_change_of_any_one_rule_is_noticed() {
         }
         cases.extend(table.cases.iter().filter(|case| case.kind == kind).cloned());
         count += mutations.len();
-        for mutation in &mutations {
+        let is_noticed = |mutation: &Mutation| {
             let mut changed = definition.clone();
             *changed.pointer_mut(SCHEMA).unwrap() = mutation.apply(schema);
             let changed = schemas(&changed);
             let mut concerned = cases.iter().filter(|case| is_concerned(case, mutation));
-            if !concerned.any(|case| notices(case, mutation, &whole, &changed)) {
-                unnoticed.push(format!("{kind}: {}", mutation.rule));
+            concerned.any(|case| notices(case, mutation, &whole, &changed))
+        };
+        // Each change is a schema to be read: half a minute of work for one processor.
+        let threads = thread::available_parallelism().unwrap().get();
+        let share = |first| {
+            let mutations = mutations.iter().skip(first).step_by(threads);
+            let unnoticed = mutations.filter(|mutation| !is_noticed(mutation));
+            let name = |mutation: &Mutation| format!("{kind}: {}", mutation.rule);
+            unnoticed.map(name).collect::<Vec<_>>()
+        };
+        thread::scope(|scope| {
+            let share = &share;
+            let all = (0..threads).map(|first| scope.spawn(move || share(first)));
+            for share in all.collect::<Vec<_>>() {
+                unnoticed.extend(share.join().unwrap());
             }
-        }
+        });
     }
     assert!(count > 1000, "only {count} rules were found");
     assert!(
