@@ -16,9 +16,10 @@ DENY := $(DENY_FOLDER)/bin/cargo-deny
 
 # Where nobody edits, a Cargo.lock that is behind is an error.
 LOCKED := $(if $(CI),--locked)
-# A test may start brokers of half a gigabyte each, so a machine with many cores does not run one on each.
+# Tests wait for others as well as they work, so there are more than cores; each may start brokers of half a gigabyte, so
+# that a machine with many cores does not run one on each.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) + 1 : 4)))
+export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) + 2 : 6)))
 
 PROGRAMS := --package ordermill-cli --package ordermill-operator --package ordermill-workload
 

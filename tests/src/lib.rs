@@ -40,6 +40,7 @@ pub mod wait;
 mod once;
 mod report;
 mod scratch;
+mod shared;
 
 pub use report::{Failure, TestResult};
 pub use scratch::Scratch;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::Mutex;
 
 use super::builder::{BrokerBuilder, configuration, write_key_store, write_trust_store};
 use super::clients::plain;
@@ -16,6 +14,7 @@ use crate::Scratch;
 use crate::certificates::Authority;
 use crate::ports::Port;
 use crate::process::{self, Process};
+use crate::shared::Shared;
 
 /// It answers after three seconds on an idle machine; this is for one that compiles meanwhile.
 pub(super) const START_DEADLINE: Duration = Duration::from_mins(2);
@@ -68,20 +67,14 @@ impl Broker {
         Self::builder().start().await
     }
 
-    /// The broker that tests running at the same time share: it cannot be killed, and goes with the last of them. Use topics
-    /// of names from [`unique`](crate::unique) on it.
+    /// The broker that tests of this process share: it cannot be killed. Use topics of names from [`unique`](crate::unique)
+    /// on it.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn shared() -> Result<Arc<Self>, Error> {
-        static SHARED: Mutex<Weak<Broker>> = Mutex::const_new(Weak::new());
-        let mut shared = SHARED.lock().await;
-        if let Some(broker) = shared.upgrade() {
-            return Ok(broker);
-        }
-        let broker = Arc::new(Self::start().await?);
-        *shared = Arc::downgrade(&broker);
-        Ok(broker)
+        static SHARED: Shared<Broker> = Shared::new();
+        SHARED.get(Self::start).await
     }
 
     /// `host:port` of the plain listener. The principal there is `User:ANONYMOUS`, who may do anything.

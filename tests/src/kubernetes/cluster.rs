@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex as Lock, PoisonError, Weak};
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use kube::{Client, Config};
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use super::access::{Credentials, Identity};
 use super::audit::{self, AuditEvent};
@@ -13,6 +13,7 @@ use super::control_plane::ControlPlane;
 use super::namespace::{Leaving, Namespace};
 use super::{Binaries, Error, crds, kubectl};
 use crate::process::{self, Launch, Process};
+use crate::shared::Shared;
 use crate::unique;
 
 /// How often a start that finds a port taken is tried anew.
@@ -76,22 +77,13 @@ impl Cluster {
         })
     }
 
-    /// The cluster that tests of this process share: its API server cannot be killed. It goes with the process, or, where
-    /// a child cannot be tied to the life of its parent, with the last of the tests that run at the same time.
+    /// The cluster that tests of this process share: its API server cannot be killed.
     ///
     /// # Errors
     /// [`Error`].
     pub async fn shared() -> Result<Arc<Self>, Error> {
-        static SHARED: Mutex<(Weak<Cluster>, Option<Arc<Cluster>>)> =
-            Mutex::const_new((Weak::new(), None));
-        let mut shared = SHARED.lock().await;
-        if let Some(cluster) = shared.0.upgrade() {
-            return Ok(cluster);
-        }
-        let cluster = Arc::new(Self::start().await?);
-        let kept = children_die_with_us().then(|| Arc::clone(&cluster));
-        *shared = (Arc::downgrade(&cluster), kept);
-        Ok(cluster)
+        static SHARED: Shared<Cluster> = Shared::new();
+        SHARED.get(Self::start).await
     }
 
     /// A client that may do anything. It belongs to the runtime it is made in: each test makes its own.
@@ -259,13 +251,6 @@ impl Cluster {
 
 pub(crate) fn connect(config: &Config) -> Result<Client, Error> {
     Client::try_from(config.clone()).map_err(Error::client("connecting to the API server"))
-}
-
-/// Whether a child that is never dropped ends all the same: see the thread that starts processes.
-fn children_die_with_us() -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    cfg!(target_os = "linux")
-        && std::env::split_paths(&path).any(|folder| folder.join("setpriv").is_file())
 }
 
 fn port_is_taken(error: &Error) -> bool {

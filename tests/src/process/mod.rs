@@ -16,6 +16,7 @@ use rustix::process::{Pid, kill_process};
 pub use error::Error;
 pub use launch::Launch;
 pub use rustix::process::Signal;
+pub(crate) use spawner::children_die_with_us;
 pub use workspace::{BuildError, Program};
 
 use crate::http::{self, Response};

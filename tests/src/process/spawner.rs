@@ -22,6 +22,11 @@ pub(super) fn command(program: &OsStr) -> Command {
     command
 }
 
+/// Whether a child that is never dropped ends with this process all the same.
+pub(crate) fn children_die_with_us() -> bool {
+    *TIED
+}
+
 static TIED: LazyLock<bool> = LazyLock::new(|| {
     let mut probe = Command::new("setpriv");
     probe
