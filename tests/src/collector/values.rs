@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -69,8 +70,15 @@ fn pair(entry: KeyValue) -> (String, Value) {
 }
 
 pub(super) fn attributes<'de, D: Deserializer<'de>>(input: D) -> Result<Attributes, D::Error> {
-    let entries = Vec::<KeyValue>::deserialize(input)?;
-    Ok(entries.into_iter().map(pair).collect())
+    let mut attributes = Attributes::new();
+    for entry in Vec::<KeyValue>::deserialize(input)? {
+        let (key, value) = pair(entry);
+        // OTLP wants each key once, and backends keep either value of two.
+        if attributes.insert(key.clone(), value).is_some() {
+            return Err(D::Error::custom(format!("the attribute {key} twice")));
+        }
+    }
+    Ok(attributes)
 }
 
 pub(super) fn value<'de, D: Deserializer<'de>>(input: D) -> Result<Value, D::Error> {
@@ -137,6 +145,14 @@ mod tests {
         assert_eq!(read(map), json!({"k": true}));
         assert_eq!(read(json!({})), Value::Null);
         assert_eq!(read(json!({"arrayValue": {}})), json!([]));
+    }
+
+    #[test]
+    fn an_attribute_that_is_there_twice_is_refused() {
+        let one = json!({"key": "error.type", "value": {"stringValue": "500"}});
+        assert!(attributes(json!([one])).is_ok());
+        let error = attributes(json!([one, one])).unwrap_err();
+        assert_eq!(error.to_string(), "the attribute error.type twice");
     }
 
     #[test]

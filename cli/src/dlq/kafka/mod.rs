@@ -6,6 +6,7 @@ mod progress;
 mod reading;
 
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -14,7 +15,7 @@ use ordermill_crds::values::BootstrapServers;
 use ordermill_runtime::kafka::{ConnectionError, client_config};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataPartition, MetadataTopic};
 
 use self::context::hear;
@@ -28,6 +29,8 @@ pub(super) use self::reading::{Next, Reading};
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The first attempt at a request: what keeps it from being answered is looked at as soon.
 const FIRST_STEP: Duration = Duration::from_millis(250);
+/// Time between two questions for a leader.
+const BACKOFF: Duration = Duration::from_millis(100);
 /// The client's name in the brokers' logs and quotas.
 const CLIENT_ID: &str = "ordermill-dlq";
 /// The end of a dead-letter topic's name by default.
@@ -126,8 +129,7 @@ impl Kafka {
     /// All that committed readers find in these partitions now.
     pub(super) fn spans(&self, topic: &str, partitions: &[i32]) -> Result<Vec<Span>, BrokerError> {
         let span = |&partition: &i32| {
-            let marks = self.client.fetch_watermarks(topic, partition, TIMEOUT);
-            let (start, end) = marks.map_err(|error| {
+            let (start, end) = self.watermarks(topic, partition).map_err(|error| {
                 self.own_error(
                     format!("see the end of partition {partition} of topic {topic}"),
                     &error,
@@ -140,6 +142,19 @@ impl Kafka {
             })
         };
         partitions.iter().map(span).collect()
+    }
+
+    /// The offsets of the first record of a partition and after its last one.
+    fn watermarks(&self, topic: &str, partition: i32) -> KafkaResult<(i64, i64)> {
+        let end = Instant::now() + TIMEOUT;
+        loop {
+            let rest = end.saturating_duration_since(Instant::now());
+            match self.client.fetch_watermarks(topic, partition, rest) {
+                // A broker that has just started, and a partition that moves, have a leader soon.
+                Err(error) if has_no_leader(&error) && rest > BACKOFF => thread::sleep(BACKOFF),
+                marks => return marks,
+            }
+        }
     }
 
     fn metadata(&self, topic: Option<&str>) -> Result<Metadata, BrokerError> {
@@ -161,4 +176,12 @@ impl Kafka {
             step = rest.min(2 * step);
         }
     }
+}
+
+fn has_no_leader(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
+    )
 }

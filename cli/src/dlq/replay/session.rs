@@ -1,7 +1,8 @@
 //! Letters and progress in one transaction: a replay that is killed at any moment goes on where it was.
 
 use std::collections::BTreeSet;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use ordermill_config::TroubleReason;
@@ -20,6 +21,8 @@ use crate::dlq::kafka::{
 
 /// Bound of one blocking call; the brokers abort a transaction that is open for as long.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Where a call has not ended this long after its bound, it never may.
+const GRACE: Duration = Duration::from_secs(5);
 /// Bound of an abort: where nobody answers, the brokers abort by themselves.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the delivery report of a letter that failed may take after its transaction failed of it.
@@ -113,7 +116,7 @@ fn is_late(error: &KafkaError) -> bool {
 pub(super) struct Session<'a> {
     kafka: &'a Kafka,
     topic: &'a str,
-    producer: ThreadedProducer<Context>,
+    producer: Arc<ThreadedProducer<Context>>,
     ledger: Ledger<'a>,
     begun: bool,
     /// The topics that letters of the open transaction go to.
@@ -142,13 +145,13 @@ impl<'a> Session<'a> {
         if packing == Packing::Single {
             config.set("batch.num.messages", "1");
         }
-        let producer = config
+        let producer: ThreadedProducer<_> = config
             .create_with_context(Context::default())
             .map_err(|error| BrokerError::from(ConnectionError::Client(error)))?;
         let mut session = Self {
             kafka,
             topic,
-            producer,
+            producer: Arc::new(producer),
             ledger: Ledger::new(kafka, topic, Settled::Finally)?,
             begun: false,
             targets: BTreeSet::new(),
@@ -249,8 +252,10 @@ impl<'a> Session<'a> {
         for (partition, offset) in next {
             offsets.add_partition_offset(self.topic, *partition, Offset::Offset(*offset))?;
         }
-        self.producer
-            .send_offsets_to_transaction(&offsets, &group, TIMEOUT)
+        let producer = Arc::clone(&self.producer);
+        let call = move || producer.send_offsets_to_transaction(&offsets, &group, TIMEOUT);
+        // librdkafka counts its bound only when a broker answers: without one the call goes on for ever.
+        within(TIMEOUT + GRACE, call)
     }
 
     fn end(&self) -> Result<(), KafkaError> {
@@ -326,10 +331,44 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Waits so long for a call, and leaves it to its thread then, which ends with the process.
+fn within<T: Send + 'static>(
+    time: Duration,
+    call: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
+) -> Result<T, KafkaError> {
+    let (done, ended) = mpsc::sync_channel(1);
+    let spawned = thread::Builder::new().spawn(move || {
+        // Nobody may wait for it any more.
+        _ = done.send(call());
+    });
+    spawned.map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+    let silence = KafkaError::MessageProduction(RDKafkaErrorCode::OperationTimedOut);
+    ended.recv_timeout(time).unwrap_or(Err(silence))
+}
+
 fn refused(target: String, error: &KafkaError) -> ReplayError {
     ReplayError::Letter {
         target,
         why: words(error),
         is_too_large: reason_of(error) == TroubleReason::RecordTooLarge,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_does_not_end_is_left() {
+        let (end, ended) = mpsc::channel::<()>();
+        let forever = move || {
+            _ = ended.recv();
+            Ok(())
+        };
+        let error = within(Duration::from_millis(1), forever).unwrap_err();
+        let code = error.rdkafka_error_code();
+        assert_eq!(code, Some(RDKafkaErrorCode::OperationTimedOut));
+        drop(end);
+        assert_eq!(within(TIMEOUT, || Ok(1)).unwrap(), 1);
     }
 }

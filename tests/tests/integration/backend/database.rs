@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use ordermill_tests::collector::{Collector, Span};
 use ordermill_tests::ports::pick;
 use ordermill_tests::postgres::Postgres;
 use ordermill_tests::process::Program;
@@ -15,7 +16,10 @@ use crate::support::backend::{Backend, sqlite};
 #[tokio::test]
 async fn without_its_database_it_waits_and_goes_on() -> TestResult {
     let mut postgres = Postgres::start().await?;
-    let mut api = Backend::start("order", &postgres.url(), &[]).await?;
+    let mut collector = Collector::start().await?;
+    let endpoint = collector.endpoint();
+    let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let mut api = Backend::start("order", &postgres.url(), &telemetry).await?;
     assert_eq!(api.post("/orders", &order(1)).await?.0, 201);
     let ready = format!("{}/readyz", api.admin);
     let is_ready = async |status: u16, words: &str| {
@@ -33,7 +37,20 @@ async fn without_its_database_it_waits_and_goes_on() -> TestResult {
     postgres.restart().await?;
     is_ready(200, "ok").await;
     assert_eq!(ids(&api.get("/orders").await?.1).len(), 1);
-    api.stop().await
+    api.stop().await?;
+    collector.stop().await?;
+    // It failed for real, which its span says and those of the others do not.
+    let failed = |span: &Span| span.attributes.contains_key("error.type");
+    let spans = collector.spans()?.into_iter().filter(failed);
+    let spans: Vec<_> = spans.collect();
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert!(spans[0].is_error(), "{spans:?}");
+    let told = |name: &str| spans[0].attributes.get(name).cloned();
+    assert_eq!(told("error.type"), Some(status.to_string().into()));
+    let code = told("http.response.status_code");
+    assert_eq!(code, Some(status.into()));
+    assert_eq!(told("ordermill.injected"), None);
+    Ok(())
 }
 
 #[tokio::test]
