@@ -59,6 +59,7 @@ prepare: tools ## Fetch and build what the tests run on, and say what is missing
 lint: tools $(DENY) ## Check format, lints, licences and duplicate crates
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets --all-features -- --deny warnings
+	cargo clippy $(LOCKED) --workspace --all-features --test end_to_end -- --deny warnings
 	$(DENY) $(LOCKED) check --deny unmatched-skip --deny unnecessary-skip --deny license-not-encountered licenses bans sources
 
 fmt: ## Format the code
@@ -102,8 +103,8 @@ e2e: tools ## Install the charts on a cluster by kind and do what users do (need
 	$(call part,images of Ordermill,$(E2E_MAKE_IMAGES))
 	$(call part,checks of the images,$(MAKE) --no-print-directory check-images BUILT=$(E2E_IMAGES))
 	$(call part,cluster,$(KIND_TOOL) up $(ARCHIVES))
-	$(call part,the command line tool,cargo build $(LOCKED) --workspace --features ordermill-tests/kind --bin ordermill)
-	$(call part,end-to-end tests,ORDERMILL_BIN_DIR=$(TARGET)/debug RUST_TEST_THREADS=2 cargo test $(LOCKED) --workspace --features ordermill-tests/kind --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
+	$(call part,the command line tool and the tests,cargo build $(LOCKED) --workspace --bin ordermill --test end_to_end)
+	$(call part,end-to-end tests,ORDERMILL_BIN_DIR=$(TARGET)/debug RUST_TEST_THREADS=2 cargo test $(LOCKED) --workspace --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
 	$(call part,clean-up,$(KIND_TOOL) down)
 
 kind-build: tools ## Build the images for end-to-end tests: node, broker and database
