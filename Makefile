@@ -32,7 +32,7 @@ help: ## List the targets (the default)
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: tools ## Run the examples on a Kafka inside the process; edit them meanwhile, Ctrl-C ends
-	@cargo run $(LOCKED) --package ordermill-cli -- local --filename examples
+	@cargo run $(LOCKED) --bin ordermill -- local --filename examples $(DEMO_ARGUMENTS)
 
 build: tools ## Build the programs: ordermill, ordermill-operator and ordermill-workload
 	cargo build $(LOCKED) $(PROGRAMS)
@@ -136,4 +136,6 @@ tools:
 
 $(DENY):
 	@echo "cargo-deny $(DENY_VERSION): building it in $(DENY_FOLDER), some minutes …"
-	cargo install --locked --root "$(DENY_FOLDER)" --version $(DENY_VERSION) cargo-deny
+	@# It runs for seconds: what a release's optimisations take to build, they never give back.
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		cargo install --locked --root "$(DENY_FOLDER)" --version $(DENY_VERSION) cargo-deny

@@ -108,6 +108,8 @@ impl Compiler {
             )
             .current_dir(&self.checkout)
             .env("CARGO_ENCODED_RUSTFLAGS", self.rust_flags())
+            // By its name alone, which cargo counts among what a crate is built with.
+            .env("RUSTC_WORKSPACE_WRAPPER", "ordermill-rustc")
             // OpenSSL keeps it as the time that it was built at; a build that is cached must not keep another.
             .env("SOURCE_DATE_EPOCH", "0")
             .env("PATH", env::join_paths(path)?)
@@ -136,12 +138,11 @@ impl Compiler {
             .join(&self.profile)
     }
 
-    /// For rustc, with the separators that let a folder have spaces.
+    /// For rustc, with the separators that let a folder have spaces. The checkout is not among the folders: cargo builds
+    /// a crate anew whose flags are others, and a checkout elsewhere can use the dependencies that another one has built.
     fn rust_flags(&self) -> OsString {
         let mut flags = OsString::from("-C\u{1f}target-feature=+crt-static");
-        // A later one is stronger, and the others may be inside of the first.
         for (folder, name) in [
-            (&self.checkout, "/ordermill"),
             (&self.cargo_home, "/cargo"),
             (&self.target, "/ordermill/target"),
         ] {
@@ -159,9 +160,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_inside_of_the_checkout_has_its_own_name() {
+    fn dependencies_are_built_without_the_name_of_the_checkout() {
         let compiler = Compiler {
-            checkout: "/home/a b".into(),
+            checkout: "/home/a b/ordermill".into(),
             cargo_home: "/home/a b/.cargo".into(),
             target: "/home/a b/target/static".into(),
             architecture: Architecture::Amd64,
@@ -173,7 +174,6 @@ mod tests {
             [
                 "-C",
                 "target-feature=+crt-static",
-                "--remap-path-prefix=/home/a b=/ordermill",
                 "--remap-path-prefix=/home/a b/.cargo=/cargo",
                 "--remap-path-prefix=/home/a b/target/static=/ordermill/target",
             ]

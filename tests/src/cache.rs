@@ -40,6 +40,8 @@ pub struct Workshop {
     pub product: PathBuf,
     /// Room for what is not needed afterwards.
     pub leftovers: PathBuf,
+    /// Room that all workshops share and that stays, for a tool which keeps order there by itself. Made by who needs it.
+    pub shared: PathBuf,
 }
 
 /// An entry, and whether it had to be made.
@@ -156,7 +158,7 @@ impl Cache {
             recipe.name, recipe.version, recipe.work
         ));
         let bench = self.root.join(format!("{name}.partial"));
-        let outcome = make(&name, &bench, &path, recipe, work);
+        let outcome = self.make(&name, &bench, recipe, work);
         // On success too: the leftovers of a build can be large. The next attempt removes what resists here.
         let _ = fs::remove_dir_all(&bench);
         outcome?;
@@ -168,6 +170,29 @@ impl Cache {
             path.display()
         ));
         Ok(Entry { path, made: true })
+    }
+
+    fn make<E>(
+        &self,
+        name: &str,
+        bench: &Path,
+        recipe: &Recipe<'_>,
+        work: impl FnOnce(&Workshop) -> Result<(), E>,
+    ) -> Result<(), Error>
+    where
+        E: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let shared = self.root.join("shared");
+        let workshop = open_workshop(bench, shared, recipe).map_err(|source| Error::Files {
+            path: bench.to_owned(),
+            source,
+        })?;
+        work(&workshop).map_err(|error| Error::Work {
+            entry: name.to_owned(),
+            source: error.into(),
+        })?;
+        let path = self.root.join(name);
+        fs::rename(&workshop.product, &path).map_err(|source| Error::Files { path, source })
     }
 
     /// Waits until no other process makes the same entry.
@@ -192,31 +217,7 @@ impl Cache {
     }
 }
 
-fn make<E>(
-    name: &str,
-    bench: &Path,
-    path: &Path,
-    recipe: &Recipe<'_>,
-    work: impl FnOnce(&Workshop) -> Result<(), E>,
-) -> Result<(), Error>
-where
-    E: Into<Box<dyn StdError + Send + Sync>>,
-{
-    let workshop = open_workshop(bench, recipe).map_err(|source| Error::Files {
-        path: bench.to_owned(),
-        source,
-    })?;
-    work(&workshop).map_err(|error| Error::Work {
-        entry: name.to_owned(),
-        source: error.into(),
-    })?;
-    fs::rename(&workshop.product, path).map_err(|source| Error::Files {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn open_workshop(bench: &Path, recipe: &Recipe<'_>) -> io::Result<Workshop> {
+fn open_workshop(bench: &Path, shared: PathBuf, recipe: &Recipe<'_>) -> io::Result<Workshop> {
     // An attempt that was killed may have left its own.
     if bench.exists() {
         fs::remove_dir_all(bench)?;
@@ -225,6 +226,7 @@ fn open_workshop(bench: &Path, recipe: &Recipe<'_>) -> io::Result<Workshop> {
         recipe: bench.join("recipe"),
         product: bench.join("product"),
         leftovers: bench.join("leftovers"),
+        shared,
     };
     for folder in [&workshop.recipe, &workshop.product, &workshop.leftovers] {
         fs::create_dir_all(folder)?;

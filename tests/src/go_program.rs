@@ -32,7 +32,7 @@ pub(crate) struct Built {
 }
 
 impl GoProgram {
-    /// Builds the program unless the cache has it; Go's modules and objects are dropped afterwards. Blocks.
+    /// Builds the program unless the cache has it. Blocks.
     pub(crate) fn prepare(&self) -> Result<Built, cache::Error> {
         let entry = self.prepare_with(|_, _| Ok(()))?;
         Ok(Built {
@@ -41,7 +41,7 @@ impl GoProgram {
         })
     }
 
-    /// The same, with more than the program: `more` may add to the product before the modules are dropped.
+    /// The same, with more than the program: `more` may add to the product.
     pub(crate) fn prepare_with(
         &self,
         more: impl FnOnce(&Go, &Workshop) -> Result<(), Failure>,
@@ -54,7 +54,7 @@ impl GoProgram {
         };
         Cache::of_user()?.entry(&recipe, |workshop| {
             let go = self.toolchain()?;
-            let mut build = go.command(&workshop.leftovers);
+            let mut build = go.command(workshop);
             build
                 .current_dir(&workshop.recipe)
                 .args([

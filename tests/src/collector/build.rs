@@ -29,8 +29,7 @@ const PROGRAM: GoProgram = GoProgram {
 pub struct Binary(Built);
 
 impl Binary {
-    /// Builds the program unless the cache has it. Blocks for as long as that takes: one to two minutes the first time. Go's
-    /// modules and objects, 800 MB of them, are dropped afterwards.
+    /// Builds the program unless the cache has it. Blocks for as long as that takes: one to two minutes the first time.
     ///
     /// # Errors
     /// [`Error::Build`].

@@ -49,7 +49,7 @@ impl Kind {
     /// [`Error::Build`].
     pub fn prepare() -> Result<Self, Error> {
         let entry = KIND.prepare_with(|go, workshop| {
-            let mut where_is_it = go.command(&workshop.leftovers);
+            let mut where_is_it = go.command(workshop);
             where_is_it.current_dir(&workshop.recipe).args([
                 "list",
                 "-m",

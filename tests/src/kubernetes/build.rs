@@ -39,8 +39,7 @@ pub struct Binaries {
 
 impl Binaries {
     /// Takes API server, etcd and kubectl from `$KUBEBUILDER_ASSETS` where that is set, and builds the others unless the cache
-    /// has them. Blocks for as long as that takes: about eight minutes the first time. Go's modules and objects,
-    /// 4 GB of them, are dropped afterwards.
+    /// has them. Blocks for as long as that takes: about eight minutes the first time.
     ///
     /// # Errors
     /// [`Error::Assets`] and [`Error::Build`].
@@ -156,7 +155,7 @@ fn build(cache: &Cache, set: &Set) -> Result<cache::Entry, Error> {
     Ok(cache.entry(&recipe, |workshop| {
         let go = toolchain()?;
         let build = |output: &Path, packages: &[String]| {
-            let mut build = go.command(&workshop.leftovers);
+            let mut build = go.command(workshop);
             build
                 .current_dir(&workshop.recipe)
                 .args(["build", "-mod=readonly", "-trimpath"])

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::str::FromStr;
 
 use super::{MissingTool, folder_of, on_path, run};
+use crate::cache::Workshop;
 
 /// A Go toolchain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +71,16 @@ impl Go {
         self.version
     }
 
-    /// A run that uses this very toolchain and keeps modules and objects in `leftovers`, where they can be removed
-    /// afterwards.
+    /// A run that uses this very toolchain, and keeps modules and objects where the other builds find them: programs have
+    /// most of theirs in common, and one that was interrupted goes on where it was.
     #[must_use]
-    pub fn command(&self, leftovers: &Path) -> Command {
+    pub fn command(&self, workshop: &Workshop) -> Command {
+        let folder = workshop.shared.join("go");
         let mut command = Command::new(&self.program);
         command
             .env("GOTOOLCHAIN", "local")
-            .env("GOMODCACHE", leftovers.join("modules"))
-            .env("GOCACHE", leftovers.join("objects"))
+            .env("GOMODCACHE", folder.join("modules"))
+            .env("GOCACHE", folder.join("objects"))
             // Modules are read-only by default, which would keep their folder from being removed.
             .env("GOFLAGS", "-modcacherw -buildvcs=false")
             .env("CGO_ENABLED", "0");
