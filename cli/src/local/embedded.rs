@@ -11,6 +11,13 @@ use rdkafka::producer::DefaultProducerContext;
 /// Partitions of a topic that asks for none.
 const PARTITIONS: i32 = 3;
 
+/// What members of a group have there, unless their resource says otherwise: a rebalance of this cluster lasts as long as
+/// a session but for a second, and commits wait for it.
+pub(super) const MEMBER_PROPERTIES: [(&str, &str); 2] = [
+    ("session.timeout.ms", "3000"),
+    ("heartbeat.interval.ms", "500"),
+];
+
 /// A broker inside this process; it ends with it.
 pub(super) struct EmbeddedKafka {
     cluster: MockCluster<'static, DefaultProducerContext>,

@@ -20,6 +20,14 @@ use super::tail::Tail;
 
 /// Lines of the log that are shown at one refresh at most; a flood of them would hide the table.
 const LOG_LINES: usize = 40;
+/// What the columns are.
+const HEADING: [&str; COLUMNS] = [
+    "KIND", "NAME", "STATE", "GEN", "PLANNED", "OBSERVED", "EVENTS", "INJECTED", "FAILED",
+    "RETRIED", "LAG", "DEAD", "LATENESS",
+];
+const COLUMNS: usize = 13;
+/// Blanks between two columns.
+const SPACING: u16 = 1;
 /// Lines besides the resources and topics: title, blank line, heading, blank line.
 const FRAME_LINES: usize = 4;
 
@@ -162,18 +170,26 @@ impl View {
     }
 
     fn table(&self) -> Table<'static> {
-        let heading = [
-            "KIND", "NAME", "STATE", "GEN", "PLANNED", "OBSERVED", "EVENTS", "INJECTED", "FAILED",
-            "RETRIED", "LAG", "DEAD", "LATENESS",
-        ];
-        let widths = [14, 18, 11, 4, 9, 9, 9, 9, 7, 8, 7, 6, 9].map(Constraint::Length);
-        Table::new(self.resources.iter().map(row), widths)
-            .header(Row::new(heading).style(Style::new().bold()))
-            .column_spacing(1)
+        let cells: Vec<_> = self.resources.iter().map(row).collect();
+        let widths = widths(&cells).map(Constraint::Length);
+        Table::new(cells.into_iter().map(Row::new), widths)
+            .header(Row::new(HEADING).style(Style::new().bold()))
+            .column_spacing(SPACING)
     }
 }
 
-fn row(report: &ResourceReport) -> Row<'static> {
+/// Each column as wide as what is in it, so that all of them are seen on a terminal of 120 columns.
+fn widths(rows: &[[Span<'static>; COLUMNS]]) -> [u16; COLUMNS] {
+    let mut widths = HEADING.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
+    }
+    widths.map(|width| u16::try_from(width).unwrap_or(u16::MAX))
+}
+
+fn row(report: &ResourceReport) -> [Span<'static>; COLUMNS] {
     let count = |value: Option<i64>| value.map_or("-".to_owned(), |value| value.to_string());
     let observed = &report.observed;
     let color = match report.state.as_str() {
@@ -185,7 +201,7 @@ fn row(report: &ResourceReport) -> Row<'static> {
         .reason
         .clone()
         .unwrap_or_else(|| report.state.clone());
-    Row::new([
+    [
         Span::from(report.kind.clone()),
         Span::from(report.name.clone()),
         Span::from(state).fg(color),
@@ -204,7 +220,7 @@ fn row(report: &ResourceReport) -> Row<'static> {
         Span::from(count(observed.lag)),
         Span::from(count(observed.dead_lettered)),
         Span::from(report.lateness_seconds.map_or("-".to_owned(), duration)),
-    ])
+    ]
 }
 
 /// What keeps a resource from its work, in words.

@@ -12,11 +12,12 @@ use ordermill_config::{
 use ordermill_crds::validate::Manifest;
 use ordermill_crds::values::{BackendReference, Period, TelemetryEndpoint};
 use ordermill_crds::{
-    Backend, BackendApp, CommonSpec, Connection, ConsumerHandler, LogFormat, OrderProducer,
-    StreamConsumer, Topic, Worker, WorkerTask,
+    Backend, BackendApp, CommonSpec, Connection, ConsumerHandler, GroupProtocol, LogFormat,
+    OrderProducer, StreamConsumer, Topic, Worker, WorkerTask,
 };
 use serde::de::DeserializeOwned;
 
+use super::embedded::MEMBER_PROPERTIES;
 use super::manifests::ResourceKey;
 use super::ports::Ports;
 
@@ -106,7 +107,18 @@ fn consumer(place: &Place<'_>, resource: StreamConsumer) -> Result<WantedWorkloa
         handler => return Err(format!("handler {handler:?} cannot run locally yet")),
     }
     let backends = place.urls(&required_backends(&spec))?;
-    let documents = consumer_documents(&spec, place.placement(&spec.common, backends));
+    let mut documents = consumer_documents(&spec, place.placement(&spec.common, backends));
+    // In the newer protocol, the broker alone decides on sessions.
+    let classic = spec.group_protocol.unwrap_or_default() == GroupProtocol::Classic;
+    if let Some(kafka) = &mut documents.workload.kafka
+        && place.surroundings.embedded
+        && classic
+    {
+        for (name, value) in MEMBER_PROPERTIES {
+            let property = kafka.properties.entry(name.to_owned());
+            property.or_insert_with(|| value.to_owned());
+        }
+    }
     Ok(WantedWorkload {
         topics: consumer_topics(&spec),
         ..workload(documents, &spec.common)
