@@ -1,5 +1,6 @@
 //! The APIs of the wood orders as processes.
 
+use ordermill_tests::ports::{self, Port};
 use ordermill_tests::process::{Launch, Process, Program};
 use ordermill_tests::{Scratch, TestResult, http};
 use serde_json::Value;
@@ -17,7 +18,15 @@ pub struct Backend {
     pub url: String,
     /// Where its admin server is.
     pub admin: String,
-    configuration: Option<Configuration>,
+    configured: Option<Configured>,
+}
+
+/// What one that runs as in a pod is configured by.
+#[derive(Debug)]
+struct Configured {
+    configuration: Configuration,
+    // Each has a port of its own: the spec's default is the same for all.
+    port: Port,
 }
 
 impl Backend {
@@ -36,18 +45,23 @@ impl Backend {
 
     /// As in a pod: by the documents of a spec, on a database.
     pub async fn configured(spec: &str, database: &str) -> TestResult<Self> {
-        let configuration = Configuration::of_backend(spec)?;
+        let [port] = ports::pick()?;
+        let configuration = Configuration::of_backend(&with_port(spec, &port)?)?;
         let launch = Program::workload()
             .await?
             .args(["run", "--config"])
             .arg(configuration.path());
-        Self::launched(launch, database, Some(configuration)).await
+        let configured = Configured {
+            configuration,
+            port,
+        };
+        Self::launched(launch, database, Some(configured)).await
     }
 
     async fn launched(
         launch: Launch,
         database: &str,
-        configuration: Option<Configuration>,
+        configured: Option<Configured>,
     ) -> TestResult<Self> {
         let mut process = launch.env("DATABASE_URL", database).start()?;
         let admin = address(&mut process, "the admin server listens").await?;
@@ -57,7 +71,7 @@ impl Backend {
             process,
             url,
             admin: format!("http://{admin}"),
-            configuration,
+            configured,
         })
     }
 
@@ -90,8 +104,9 @@ impl Backend {
 
     /// Edits the tuning and waits until it is in force.
     pub async fn retune(&mut self, spec: &str) -> TestResult {
-        let configuration = self.configuration.as_mut().ok_or("run by hand")?;
-        let generation = configuration.retune(spec)?;
+        let configured = self.configured.as_mut().ok_or("run by hand")?;
+        let spec = with_port(spec, &configured.port)?;
+        let generation = configured.configuration.retune(&spec)?;
         let what = format!("generation {generation}");
         self.wait_for(&what, |state| state.generation == generation)
             .await?;
@@ -103,6 +118,13 @@ impl Backend {
         let _exit = self.process.stop(SOON).await?.assert_code(0);
         Ok(())
     }
+}
+
+/// A spec with this port.
+fn with_port(spec: &str, port: &Port) -> TestResult<String> {
+    let mut spec: serde_yaml::Mapping = serde_yaml::from_str(spec)?;
+    spec.insert("port".into(), port.number().into());
+    Ok(serde_yaml::to_string(&spec)?)
 }
 
 /// The URL of a database in a file of a folder.

@@ -150,10 +150,10 @@ impl Teller {
     pub(crate) fn end(&self, told: &Told, failure: Option<&HandleError>) {
         let error_type = failure.map(HandleError::error_type);
         self.metrics.processed(told.started.elapsed(), error_type);
-        self.workload.state.add_events(1);
         let outcome = outcome(told, failure);
         let telemetry = &self.workload.telemetry;
         telemetry.counters().record(outcome);
+        self.workload.state.add_events(1);
         if failure.is_none() {
             tracing::debug!(
                 trace_id = %told.incoming.trace.trace_id(),

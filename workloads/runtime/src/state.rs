@@ -143,9 +143,10 @@ impl WorkloadState {
         self.version()
     }
 
-    /// Counts events that were sent, handled, moved or answered.
+    /// Counts events that were sent, handled, moved or answered. Called after their outcomes were counted, so that a report
+    /// with an event has its fault too.
     pub fn add_events(&self, count: u64) {
-        self.events.fetch_add(count, Ordering::Relaxed);
+        self.events.fetch_add(count, Ordering::Release);
     }
 
     /// Counts repetitions of failed attempts.
@@ -213,6 +214,8 @@ impl WorkloadState {
     pub fn report(&self) -> StateReport {
         // Read first: a report that says the work has ended has its final numbers.
         let state = self.phase();
+        // And these before their outcomes, which are counted before them.
+        let events = self.events.load(Ordering::Acquire);
         let snapshot = self.counters.snapshot();
         let (rate, lateness_seconds) = self.recent();
         let trouble = self.health.trouble();
@@ -235,7 +238,7 @@ impl WorkloadState {
             planned_rate_per_second: self.counters.planned_rate(),
             lateness_seconds,
             observed: Observed {
-                events: count(self.events.load(Ordering::Relaxed)),
+                events: count(events),
                 injected: count(snapshot.injected_total()),
                 failed: count(snapshot.failed_total()),
                 retried: count(self.retried.load(Ordering::Relaxed)),
