@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ordermill_crds::StartFrom;
@@ -32,10 +33,16 @@ pub(super) struct MemberContext {
     pub(super) health: Arc<Health>,
     pub(super) span: tracing::Span,
     pub(super) start: StartFrom,
+    /// Set before the client leaves its group: what it is still given it begins no more.
+    pub(super) leaving: AtomicBool,
 }
 
 impl MemberContext {
     fn assign(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> KafkaResult<()> {
+        if self.leaving.load(Ordering::Acquire) {
+            // A rebalance that began before the end: the group waits for its answer.
+            return take_over(consumer, list);
+        }
         let keys = keys(list);
         let starts = starts(consumer, &keys, &self.start).unwrap_or_else(|error| {
             // librdkafka finds the commit by itself, or begins with the oldest message.
@@ -48,11 +55,7 @@ impl MemberContext {
                 .map_or(Offset::Invalid, |it| Offset::Offset(it.offset))
         };
         let at: Vec<_> = keys.iter().map(|key| (key.clone(), offset(key))).collect();
-        let list = list_at(&at)?;
-        match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_assign(&list)?,
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&list)?,
-        }
+        take_over(consumer, &list_at(&at)?)?;
         for key in keys {
             let start = starts.get(&key).copied();
             let Start { offset, committed } = start.unwrap_or(Start {
@@ -173,6 +176,14 @@ impl ConsumerContext for MemberContext {
                 self.health.report(reason_of(&error), told);
             }
         }
+    }
+}
+
+/// Tells librdkafka that these partitions are begun where the list says.
+fn take_over(consumer: &BaseConsumer<MemberContext>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
     }
 }
 

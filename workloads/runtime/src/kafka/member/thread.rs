@@ -1,6 +1,7 @@
 //! The thread of a member: it polls, commits and looks where partitions end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -67,6 +68,7 @@ impl MemberThread {
             health: Arc::clone(&self.health),
             span: self.span.clone(),
             start: self.settings.start.clone(),
+            leaving: AtomicBool::new(false),
         };
         let config = self.settings.config()?;
         let client: Client = config
@@ -88,6 +90,7 @@ impl MemberThread {
                 }
             }
             self.partitions.lock().joined = false;
+            context.leaving.store(true, Ordering::Release);
             // This leaves the group.
             drop(client);
             if command != Command::Rejoin {
