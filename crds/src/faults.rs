@@ -95,7 +95,7 @@ faults! {
         latency: TimedFault,
         /// No answer until the caller's deadline has passed.
         hang: Fault,
-        /// Connections are refused for `duration`.
+        /// Connections are refused for `duration`, or until an edit takes this fault away.
         unavailable: TimedFault,
     }
 }

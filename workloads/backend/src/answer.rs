@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanKind, Status};
 use ordermill_runtime::Workload;
-use ordermill_runtime::faults::{BackendFault, FaultTable};
+use ordermill_runtime::faults::{BackendFault, End, Fate, FaultTable};
 use ordermill_runtime::problem::Problem;
 use ordermill_runtime::telemetry::{FinishedSpan, Outcome, ParentSpan, TraceContext, names};
 use rand::RngExt as _;
@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use crate::faults::{Decision, End, decide};
 use crate::gate::Gate;
 
 /// How long an answer may take, without what is made late on purpose.
@@ -57,11 +56,10 @@ impl Desk {
         }
     }
 
-    fn decide(&self) -> Decision {
+    fn fate(&self) -> Fate {
         let mut random = rand::rng();
-        decide(&self.live.borrow().faults, Instant::now(), || {
-            random.random()
-        })
+        let faults = &self.live.borrow().faults;
+        faults.fate(&BackendFault::ALL, Instant::now(), || random.random())
     }
 }
 
@@ -147,17 +145,16 @@ async fn answer_inside(desk: Arc<Desk>, request: Request, next: Next) -> Respons
         // On a connection that was there before; new ones are refused.
         return refuse(&desk, &asked, BackendFault::Unavailable);
     }
-    let Decision { delay, end, fault } = desk.decide();
+    let Fate { delay, end } = desk.fate();
     if !delay.is_zero() {
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = desk.workload.cancelled.cancelled() => {}
         }
     }
-    let fault = match (end, fault) {
-        (End::Answer, fault) => fault,
-        (_, None) => None,
-        (End::Fail, Some(fault)) => {
+    match end {
+        End::Regular => {}
+        End::Fails(fault) => {
             let response =
                 Problem::injected(StatusCode::INTERNAL_SERVER_ERROR, fault.name()).into_response();
             tell(
@@ -168,26 +165,27 @@ async fn answer_inside(desk: Arc<Desk>, request: Request, next: Next) -> Respons
             );
             return response;
         }
-        (End::Hang, Some(fault)) => {
+        End::Hangs => {
+            let fault = BackendFault::Hang;
             tell_injected(&desk, &asked, None, fault.name());
             // The caller goes away, and this with it.
             desk.workload.cancelled.cancelled().await;
             return unavailable("the backend stops", Some(fault));
         }
-        (End::Refuse(time), Some(fault)) => {
+        End::Refused(time) => {
             desk.gate.close_until(Instant::now() + time);
-            return refuse(&desk, &asked, fault);
+            return refuse(&desk, &asked, BackendFault::Unavailable);
         }
-    };
+    }
     let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| {
         let detail = format!("there is no answer within {} s", DEADLINE.as_secs());
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, &detail).into_response()
     });
     let status = response.status();
-    let outcome = match (outcome_of(status), fault) {
-        (Outcome::Ok, Some(fault)) => Outcome::Injected(fault.name()),
-        (outcome, _) => outcome,
+    let outcome = match outcome_of(status) {
+        Outcome::Ok if !delay.is_zero() => Outcome::Injected(BackendFault::Latency.name()),
+        outcome => outcome,
     };
     tell(&desk, &asked, status, outcome);
     if let Outcome::Injected(fault) = outcome {
@@ -231,12 +229,13 @@ fn unavailable(detail: &str, fault: Option<BackendFault>) -> Response {
 
 /// Counts an answer, and tells of it.
 fn tell(desk: &Desk, asked: &Asked, status: StatusCode, outcome: Outcome) {
-    let telemetry = &desk.workload.telemetry;
-    desk.workload.state.add_events(1);
+    let count = || desk.workload.state.add_events(1);
     if let Outcome::Injected(fault) = outcome {
-        return tell_injected(desk, asked, Some(status), fault);
+        tell_injected(desk, asked, Some(status), fault);
+        return count();
     }
-    telemetry.counters().record(outcome);
+    desk.workload.telemetry.counters().record(outcome);
+    count();
     let level_is_error = matches!(outcome, Outcome::Failed(_));
     if level_is_error {
         tracing::error!(
@@ -292,14 +291,12 @@ fn record(
 ) {
     let telemetry = &desk.workload.telemetry;
     let mut attributes = asked.attributes(status);
-    let mut counted = attributes.clone();
     if let Outcome::Failed(error_type) = outcome {
-        // The span has it by its outcome.
-        counted.push(KeyValue::new(names::ERROR_TYPE, error_type));
+        attributes.push(KeyValue::new(names::ERROR_TYPE, error_type));
     }
     telemetry
         .metrics()
-        .record_request(asked.started.elapsed(), &counted);
+        .record_request(asked.started.elapsed(), &attributes);
     if !telemetry.spans().keeps(&asked.trace, outcome) {
         return;
     }

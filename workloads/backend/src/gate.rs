@@ -26,6 +26,12 @@ impl Gate {
         });
     }
 
+    /// Refuses connections no longer.
+    pub fn open(&self) {
+        self.closed_until
+            .send_if_modified(|until| until.take().is_some());
+    }
+
     /// Until when connections are refused, while they are.
     #[must_use]
     pub fn closed_until(&self) -> Option<Instant> {
@@ -89,7 +95,10 @@ impl Listener for GatedListener {
             let until = *self.closed_until.borrow_and_update();
             if let Some(until) = until.filter(|until| Instant::now() < *until) {
                 self.listener = None;
-                tokio::time::sleep_until(until).await;
+                tokio::select! {
+                    () = tokio::time::sleep_until(until) => {}
+                    Ok(()) = self.closed_until.changed() => {}
+                }
                 continue;
             }
             let mut closing = self.closed_until.clone();

@@ -5,7 +5,6 @@ mod answer;
 mod api;
 mod contents;
 pub mod database;
-mod faults;
 mod gate;
 pub mod order;
 mod run;

@@ -90,7 +90,8 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
     let WorkloadSettings::Backend(settings) = &document.workload else {
         return Err(BackendError::Documents("backend settings"));
     };
-    let mut controls = Controls::new(&workload, LiveSender::new)
+    let gate = Gate::default();
+    let mut controls = Controls::new(&workload, |tuning| LiveSender::new(tuning, gate.clone()))
         .ok_or(BackendError::Documents("backend tuning"))?;
     let url = database_url(settings, surroundings.database_url.as_deref())?;
     // First of all, so that an address that is taken is told at once.
@@ -108,13 +109,12 @@ async fn run(workload: Workload, surroundings: Surroundings) -> Result<WorkloadE
         return Ok(WorkloadEnd::Stopped);
     };
     // Until here connections are refused: callers learn at once that nobody answers yet.
-    let gate = Gate::default();
     let listener = socket.listen(BACKLOG).map_err(listen)?;
     let listener = GatedListener::new(listener, &gate).map_err(listen)?;
     let address = listener.address();
     let desk = Arc::new(Desk::new(
         workload.clone(),
-        controls.tuned.0.subscribe(),
+        controls.tuned.live.subscribe(),
         gate,
     ));
     let router = router
@@ -258,26 +258,36 @@ async fn open(
 /// The live part of a backend: what its requests are answered by.
 type Controls = ordermill_runtime::Controls<LiveSender>;
 
-/// Tells the requests of an edit.
-struct LiveSender(watch::Sender<Live>);
+/// Tells the requests of an edit, and the listener of the end of a fault.
+struct LiveSender {
+    live: watch::Sender<Live>,
+    gate: Gate,
+}
 
 impl LiveSender {
-    fn new(tuning: &Tuning) -> Option<Self> {
-        Some(Self(watch::Sender::new(Live {
+    fn new(tuning: &Tuning, gate: Gate) -> Option<Self> {
+        let live = Live {
             paused: tuning.paused,
             faults: FaultTable::new(declared(tuning)?, Instant::now()),
-        })))
+        };
+        Some(Self {
+            live: watch::Sender::new(live),
+            gate,
+        })
     }
 }
 
 impl Tuned for LiveSender {
     fn retune(&mut self, tuning: &Tuning, now: Instant) {
-        self.0.send_modify(|live| {
+        self.live.send_modify(|live| {
             live.paused = tuning.paused;
             if let Some(declared) = declared(tuning) {
                 live.faults = live.faults.retuned(declared, now);
             }
         });
+        if !self.live.borrow().faults.may_hit(BackendFault::Unavailable) {
+            self.gate.open();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What both stores read and write alike.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,16 +24,12 @@ pub enum StoreError {
 }
 
 /// A column of text that a type is read from.
-pub(crate) fn parsed<T>(
-    row: &AnyRow,
-    column: &'static str,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<T, StoreError>
+pub(crate) fn parsed<T: FromStr>(row: &AnyRow, column: &'static str) -> Result<T, StoreError>
 where
     &'static str: ColumnIndex<AnyRow>,
 {
     let text: String = row.try_get(column)?;
-    parse(&text).ok_or(StoreError::Foreign {
+    text.parse().map_err(|_| StoreError::Foreign {
         column,
         value: text,
     })

@@ -143,7 +143,10 @@ async fn what_is_wrong_is_told_with_its_field() {
     }
     for (path, says) in [
         ("/orders?limit=0", "limit is 0; it may be 1 to 10000"),
-        ("/orders?status=lost", "lost"),
+        (
+            "/orders?status=lost",
+            "use registered, processing, processed or failed",
+        ),
         ("/orders?colour=red", "colour"),
         ("/orders?after=one", "UUID"),
         ("/orders/one", "UUID"),
@@ -308,6 +311,13 @@ async fn a_status_follows_the_state_machine() {
         let (found, answer) = api.put(&path, &json!({"status": status})).await;
         assert_eq!(found, expected, "{status}: {answer}");
     }
+    let (found, answer) = api.put(&path, &json!({"status": {"lost": 1}})).await;
+    assert_eq!(found, StatusCode::BAD_REQUEST);
+    let detail = answer["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("status: invalid type: map, expected a string"),
+        "{detail}"
+    );
     let unknown = format!("/orders/{ID}99/status");
     assert_eq!(
         api.put(&unknown, &json!({"status": "processing"})).await.0,

@@ -127,7 +127,14 @@ async fn what_is_wrong_is_told_with_its_field() {
             "quantity is 0; it may be 1 to 1000000",
         ),
         (json!({"wood_type": "oak"}), "quantity"),
-        (json!({"wood_type": "teak", "quantity": 1}), "wood_type"),
+        (
+            json!({"wood_type": "teak", "quantity": 1}),
+            "wood_type: \"teak\" is no kind of wood: use oak, maple, birch, elm or pine",
+        ),
+        (
+            json!({"wood_type": {}, "quantity": 1}),
+            "wood_type: invalid type: map, expected a string",
+        ),
         (
             json!({"wood_type": "oak", "quantity": 1, "colour": "red"}),
             "colour",

@@ -1,6 +1,7 @@
 //! The wood shop's orders and deliveries (models `WoodOrder` and `WoodStock`).
 
 use std::fmt;
+use std::str::FromStr;
 
 use rand::RngExt;
 use serde::{Deserialize, Serialize, Serializer};
@@ -18,7 +19,7 @@ const SUPPLIERS: u16 = 100;
 
 /// A kind of wood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 #[allow(missing_docs, reason = "the names are the words")]
 pub enum WoodType {
     Oak,
@@ -43,11 +44,28 @@ impl WoodType {
             Self::Pine => "pine",
         }
     }
+}
 
-    /// The kind of this name.
-    #[must_use]
-    pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+/// No kind of wood has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no kind of wood: use oak, maple, birch, elm or pine")]
+pub struct UnknownWoodType(pub String);
+
+impl FromStr for WoodType {
+    type Err = UnknownWoodType;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| UnknownWoodType(text.to_owned()))
+    }
+}
+
+/// From a string, as serde takes a map in the place of a name for a mistake of syntax.
+impl TryFrom<String> for WoodType {
+    type Error = UnknownWoodType;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -143,23 +143,41 @@ async fn connections_are_refused_for_a_while_and_taken_again() -> TestResult {
     let mut api = Backend::configured(CALM, &sqlite(&folder)).await?;
     let address = api.url.trim_start_matches("http://").to_owned();
     assert_eq!(api.get("/stocks").await?.0, 200);
-    api.retune(&with("unavailable: {rate: 1, duration: 5s}"))
+    let refused = json!("unavailable");
+    let refusal = async || {
+        eventually(SOON, "a connection that is refused", async || {
+            let error = TcpStream::connect(&address).await.err()?;
+            (error.kind() == ErrorKind::ConnectionRefused).then_some(())
+        })
+        .await;
+    };
+
+    api.retune(&with("unavailable: {rate: 1, duration: 3s}"))
         .await?;
     let begin = Instant::now();
     let (status, problem) = api.get("/stocks").await?;
-    assert_eq!((status, &problem["injected"]), (503, &json!("unavailable")));
-    eventually(SOON, "a connection that is refused", async || {
-        let error = TcpStream::connect(&address).await.err()?;
-        (error.kind() == ErrorKind::ConnectionRefused).then_some(())
+    assert_eq!((status, &problem["injected"]), (503, &refused));
+    refusal().await;
+    eventually(SOON, "a connection", async || {
+        TcpStream::connect(&address).await.ok()
     })
     .await;
-    // The edit does not end what has begun.
+    assert!(begin.elapsed() >= Duration::from_secs(3));
+
+    api.retune(&with("unavailable: {rate: 1, duration: 10m}"))
+        .await?;
+    let (status, problem) = api.get("/stocks").await?;
+    assert_eq!((status, &problem["injected"]), (503, &refused));
+    refusal().await;
+    api.retune(&with("unavailable: {rate: 1, duration: 2s}"))
+        .await?;
+    // What has begun ends with the edit that takes the fault away, and with no other.
+    assert!(TcpStream::connect(&address).await.is_err());
     api.retune(CALM).await?;
     let answer = eventually(SOON, "an answer", async || api.get("/stocks").await.ok()).await;
     assert_eq!(answer, (200, json!({"stocks": []})));
-    assert!(begin.elapsed() >= Duration::from_secs(5));
     let state = api.state().await?;
-    assert_counted(&state, "unavailable", 1);
-    assert_eq!(state.events(), 3);
+    assert_counted(&state, "unavailable", 2);
+    assert_eq!(state.events(), 4);
     api.stop().await
 }

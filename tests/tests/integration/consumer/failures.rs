@@ -60,7 +60,7 @@ async fn what_is_not_valid_becomes_a_dead_letter_with_all_its_bytes() -> TestRes
         (
             b"teak",
             Some(teak.as_bytes()),
-            "wood_type: unknown variant `teak`",
+            "wood_type: \"teak\" is no kind of wood",
         ),
         (
             b"many",

@@ -40,7 +40,7 @@ pub struct NewOrder {
 
 /// How far an order is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", try_from = "String")]
 pub enum OrderStatus {
     /// It waits for a worker.
     Registered,
@@ -95,7 +95,7 @@ impl fmt::Display for OrderStatus {
 
 /// No status has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no status of an order")]
+#[error("{0:?} is no status of an order: use registered, processing, processed or failed")]
 pub struct UnknownStatus(pub String);
 
 impl FromStr for OrderStatus {
@@ -104,6 +104,15 @@ impl FromStr for OrderStatus {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|status| status.as_str() == text);
         known.ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// From a string, as serde takes a map in the place of a name for a mistake of syntax.
+impl TryFrom<String> for OrderStatus {
+    type Error = UnknownStatus;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use ordermill_events::wood::WoodType;
 use ordermill_runtime::telemetry::TraceContext;
 use sqlx::any::AnyRow;
 use sqlx::migrate::Migrator;
@@ -253,14 +252,14 @@ async fn find(
 fn order(row: &AnyRow) -> Result<Order, StoreError> {
     Ok(Order {
         order: NewOrder {
-            order_id: parsed(row, "order_id", |text| text.parse().ok())?,
+            order_id: parsed(row, "order_id")?,
             customer_id: row.try_get("customer_id")?,
-            wood_type: parsed(row, "wood_type", WoodType::of_name)?,
+            wood_type: parsed(row, "wood_type")?,
             quantity: row.try_get("quantity")?,
-            timestamp: parsed(row, "ordered_at", |text| text.parse().ok())?,
+            timestamp: parsed(row, "ordered_at")?,
         },
         traceparent: row.try_get("traceparent")?,
-        status: parsed(row, "status", |text| text.parse().ok())?,
+        status: parsed(row, "status")?,
         attempts: row.try_get("attempts")?,
         worker: row.try_get("worker")?,
         lease_until: optional_time(row, "lease_until")?,

@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
-use ordermill_events::wood::WoodType;
 use serde::Serialize;
 use utoipa::openapi::OpenApi;
 use utoipa::{OpenApi as _, ToSchema};
@@ -103,9 +102,9 @@ async fn get(
     State(store): State<StockStore>,
     Path(name): Path<String>,
 ) -> Result<Json<Stock>, ApiError> {
-    let stock = match WoodType::of_name(&name) {
-        Some(wood_type) => store.get(wood_type).await?,
-        None => None,
+    let stock = match name.parse() {
+        Ok(wood_type) => store.get(wood_type).await?,
+        Err(_) => None,
     };
     stock.map(Json).ok_or_else(|| unknown(&name))
 }

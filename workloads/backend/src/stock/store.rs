@@ -144,7 +144,7 @@ impl StockStore {
                 return Ok(Taking::Cancelled);
             };
             let before = Decrease {
-                wood_type: parsed(&taken, "wood_type", WoodType::of_name)?,
+                wood_type: parsed(&taken, "wood_type")?,
                 quantity,
                 attempt: decrease.attempt,
             };
@@ -279,17 +279,17 @@ async fn find(
 
 fn stock(row: &AnyRow) -> Result<Stock, StoreError> {
     Ok(Stock {
-        wood_type: parsed(row, "wood_type", WoodType::of_name)?,
+        wood_type: parsed(row, "wood_type")?,
         quantity: row.try_get("quantity")?,
     })
 }
 
 fn delivery(row: &AnyRow) -> Result<Delivery, StoreError> {
     Ok(Delivery {
-        delivery_id: parsed(row, "delivery_id", |text| text.parse().ok())?,
+        delivery_id: parsed(row, "delivery_id")?,
         supplier_id: row.try_get("supplier_id")?,
-        wood_type: parsed(row, "wood_type", WoodType::of_name)?,
+        wood_type: parsed(row, "wood_type")?,
         quantity: row.try_get("quantity")?,
-        timestamp: parsed(row, "delivered_at", |text| text.parse().ok())?,
+        timestamp: parsed(row, "delivered_at")?,
     })
 }

@@ -197,7 +197,12 @@ mod tests {
             (
                 "wood_type",
                 json!("teak"),
-                "wood_type: unknown variant `teak`, expected one of `oak`, `maple`, `birch`, `elm`, `pine`",
+                "wood_type: \"teak\" is no kind of wood: use oak, maple, birch, elm or pine",
+            ),
+            (
+                "wood_type",
+                json!({}),
+                "wood_type: invalid type: map, expected a string",
             ),
             (
                 "customer_id",

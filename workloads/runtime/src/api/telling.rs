@@ -53,10 +53,6 @@ impl<'a> Told<'a> {
         if !telemetry.spans().keeps(&self.trace, outcome) {
             return;
         }
-        if matches!(outcome, Outcome::Failed(_)) {
-            // The span has it by its outcome.
-            attributes.retain(|attribute| attribute.key.as_str() != names::ERROR_TYPE);
-        }
         let address = self.client.address();
         attributes.push(KeyValue::new(
             names::URL_FULL,

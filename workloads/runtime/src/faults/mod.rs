@@ -1,5 +1,6 @@
 //! Failures made on purpose: which of them hold now, and whom they hit.
 
+mod fate;
 mod kinds;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use ordermill_crds::values::{Delay, Fraction, Period};
 use ordermill_crds::{Fault, TimedFault};
 use tokio::time::Instant;
 
+pub use self::fate::{End, Fate};
 pub use self::kinds::{
     BackendFault, ConsumerFault, ProducerFault, backend_faults, consumer_faults, known_fault,
     producer_faults,
@@ -86,6 +88,7 @@ impl<F: Copy + Eq> FaultTable<F> {
     pub fn retuned(&self, declared: impl IntoIterator<Item = (F, Declared)>, now: Instant) -> Self {
         let faults = declared
             .into_iter()
+            .filter(|(_, declared)| declared.rate > Fraction::MINIMUM)
             .map(|(fault, declared)| {
                 let same = self
                     .find(fault)
@@ -126,6 +129,12 @@ impl<F: Copy + Eq> FaultTable<F> {
         }
     }
 
+    /// Whether a fault is declared with a rate above 0, whether or not it holds now.
+    #[must_use]
+    pub fn may_hit(&self, fault: F) -> bool {
+        self.find(fault).is_some()
+    }
+
     /// How much later or longer a fault makes a unit of work.
     #[must_use]
     pub fn duration(&self, fault: F) -> Duration {
@@ -133,7 +142,7 @@ impl<F: Copy + Eq> FaultTable<F> {
             .map_or(Duration::ZERO, |active| active.declared.duration)
     }
 
-    /// The faults that are declared, whether or not they hold now.
+    /// The faults that are declared with a rate above 0, whether or not they hold now.
     pub fn declared(&self) -> impl Iterator<Item = F> {
         self.faults.iter().map(|(fault, _)| *fault)
     }

@@ -104,7 +104,11 @@ impl From<FinishedSpan> for SpanData {
             None => (SpanId::INVALID, false),
         };
         let mut attributes = span.attributes;
-        attributes.extend(span.outcome.span_attributes());
+        for told in span.outcome.span_attributes() {
+            // It may be there already, for a metric that is told apart by it, and OTLP wants each key once.
+            attributes.retain(|attribute| attribute.key != told.key);
+            attributes.push(told);
+        }
         let mut links = SpanLinks::default();
         links.links = span
             .links

@@ -7,7 +7,7 @@ use ordermill_crds::values::Duration;
 use ordermill_events::wood::WoodType;
 use ordermill_runtime::Workload;
 use ordermill_runtime::api::{Answer, ApiClient, Call};
-use ordermill_runtime::faults::BackendFault;
+use ordermill_runtime::faults::{BackendFault, End};
 use ordermill_runtime::telemetry::TraceContext;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::decision::{Cancelled, Decreased, Status};
 use super::problem::{Problem, Step};
 use super::telling::Piece;
-use crate::faults::{CallEnd, Faults};
+use crate::faults::Faults;
 use crate::run::WorkerError;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -258,18 +258,20 @@ impl Apis {
         piece: &mut Piece,
     ) -> Result<Call, Problem> {
         let mut call = call.map_err(|source| Problem::Body { step, source })?;
+        let failed = |fault| Problem::FailedCall { step, fault };
         let fate = self.faults.of_call();
         if !fate.delay.is_zero() {
             self.wait(fate.delay).await;
         }
         match fate.end {
-            CallEnd::Fails(fault) => return Err(Problem::FailedCall { step, fault }),
-            CallEnd::Hangs(fault) => {
+            End::Fails(fault) => return Err(failed(fault)),
+            End::Refused(_) => return Err(failed(BackendFault::Unavailable)),
+            End::Hangs => {
                 self.wait(api.deadline()).await;
-                return Err(Problem::FailedCall { step, fault });
+                return Err(failed(BackendFault::Hang));
             }
-            CallEnd::Made if fate.delay.is_zero() => {}
-            CallEnd::Made => {
+            End::Regular if fate.delay.is_zero() => {}
+            End::Regular => {
                 piece.note(&Problem::LateCall(step));
                 call.injected = Some(BackendFault::Latency.name().to_owned());
             }

@@ -99,6 +99,16 @@ impl LogExporter for KeepingLogs {
     }
 }
 
+#[test]
+fn what_a_metric_and_the_outcome_both_tell_is_said_once() {
+    let error_type = KeyValue::new(names::ERROR_TYPE, "timeout");
+    let context = TraceContext::new_root(true);
+    let mut told = span(context, Outcome::Failed("timeout"));
+    told.attributes.push(error_type.clone());
+    let attributes = SpanData::from(told).attributes;
+    assert_eq!(attributes, [KeyValue::new(names::SEQUENCE, 7), error_type]);
+}
+
 #[tokio::test]
 async fn failures_and_faults_are_exported_from_unsampled_traces() {
     let memory = InMemory::default();
