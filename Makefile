@@ -24,8 +24,11 @@ export RUST_TEST_THREADS ?= $(shell echo $$(($(CORES) < 4 ? $(CORES) + 2 : 6)))
 PROGRAMS := --package ordermill-cli --package ordermill-operator --package ordermill-workload
 
 # Runs a command, with its name before and its time after.
+define timed
+echo "== $(1)"; begin=$$SECONDS; $(2) && echo "== $(1): $$((SECONDS - begin)) s"
+endef
 define part
-	@echo "== $(1)"; begin=$$SECONDS; $(2) && echo "== $(1): $$((SECONDS - begin)) s"
+	@$(call timed,$(1),$(2))
 endef
 
 help: ## List the targets (the default)
@@ -95,6 +98,8 @@ kind: tools images ## Make a playground by kind, of official images: Kafka, Graf
 # Their images of Ordermill are optimized less, so that they are built sooner: E2E_PROFILE=release takes the real ones.
 E2E_PROFILE ?= quick
 E2E_IMAGES = $(TARGET)/images-$(E2E_PROFILE)
+# What is in them, where it was compiled.
+E2E_PROGRAMS = $(TARGET)/static/$(shell rustc --print host-tuple)/$(E2E_PROFILE)
 E2E_MAKE_IMAGES = $(MAKE) --no-print-directory images BUILT=$(E2E_IMAGES) IMAGES='--profile $(E2E_PROFILE) $(IMAGES)'
 ARCHIVES = $(addprefix $(E2E_IMAGES)/,ordermill-operator.tar ordermill-workload.tar)
 KIND_TOOL := cargo run $(LOCKED) --quiet --bin kind --
@@ -102,10 +107,12 @@ KIND_TOOL := cargo run $(LOCKED) --quiet --bin kind --
 e2e: tools ## Install the charts on a cluster by kind and do what users do (needs a container engine; see docs/air-gap.md)
 	$(call part,images of Ordermill,$(E2E_MAKE_IMAGES))
 	$(call part,checks of the images,$(MAKE) --no-print-directory check-images BUILT=$(E2E_IMAGES))
-	$(call part,cluster,$(KIND_TOOL) up $(ARCHIVES))
-	$(call part,the command line tool and the tests,cargo build $(LOCKED) --workspace --bin ordermill --test end_to_end)
-	$(call part,end-to-end tests,ORDERMILL_BIN_DIR=$(TARGET)/debug RUST_TEST_THREADS=2 cargo test $(LOCKED) --workspace --test end_to_end -- --show-output || { $(KIND_TOOL) down; false; })
-	$(call part,clean-up,$(KIND_TOOL) down)
+	$(call part,the command line tool and the tests,cargo build $(LOCKED) --workspace --bin ordermill --test end_to_end --test integration)
+	$(call part,the image's workload on a Kafka with TLS and passwords and on compressed topics,ORDERMILL_BIN_DIR=$(E2E_PROGRAMS) cargo test $(LOCKED) --workspace --test integration -- producer::security consumer::handling)
+	@# Whatever fails from here on or is interrupted: the cluster goes.
+	@trap 'status=$$?; $(call timed,clean-up,$(KIND_TOOL) down) || exit 1; exit $$status' EXIT; \
+	{ $(call timed,cluster,$(KIND_TOOL) up $(ARCHIVES)); } || exit; \
+	$(call timed,end-to-end tests,ORDERMILL_BIN_DIR=$(TARGET)/debug RUST_TEST_THREADS=2 cargo test $(LOCKED) --workspace --test end_to_end -- --show-output)
 
 kind-build: tools ## Build the images for end-to-end tests: node, broker and database
 	$(KIND_TOOL) build
@@ -114,7 +121,8 @@ kind-up: tools ## Make that cluster, with the images of Ordermill in it
 	$(E2E_MAKE_IMAGES)
 	$(KIND_TOOL) up $(ARCHIVES)
 
-walk-through: kind-up ## Run the commands of docs/walk-through.md on that cluster, and write down there what they print
+walk-through: kind-down ## Run the commands of docs/walk-through.md on a new one, and write down there what they print
+	$(MAKE) --no-print-directory kind-up
 	cargo run $(LOCKED) --bin walk_through -- docs/walk-through.md
 
 kind-down: tools ## Delete it

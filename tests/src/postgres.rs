@@ -183,9 +183,12 @@ impl Postgres {
                 "dynamic_shared_memory_type=mmap",
                 "-c",
                 "max_connections=200",
+                // A server that is killed loses nothing that it has written, only a machine would.
+                "-c",
+                "fsync=off",
             ])
             .args(["-c", &format!("port={}", port.number())]);
-        let server = Self {
+        let mut server = Self {
             process: launch.clone().start()?,
             launch,
             port,
@@ -218,15 +221,21 @@ impl Postgres {
     /// [`Error`].
     pub async fn restart(&mut self) -> Result<(), Error> {
         self.process.kill()?;
-        // A server that was killed leaves helpers for a moment, and the next one waits for them.
         self.process = self.launch.clone().start()?;
         self.answers().await
     }
 
-    /// Waits until it takes connections.
-    async fn answers(&self) -> Result<(), Error> {
+    /// Waits until it takes connections. While helpers of a server that was killed are still there the next one ends at
+    /// once: it is started again.
+    async fn answers(&mut self) -> Result<(), Error> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port.number()));
-        let connected = until(START_DEADLINE, async || TcpStream::connect(address).await).await;
+        let connected = until(START_DEADLINE, async || {
+            if let Ok(Some(_)) = self.process.status() {
+                self.process = self.launch.clone().start().map_err(io::Error::other)?;
+            }
+            TcpStream::connect(address).await
+        });
+        let connected = connected.await;
         connected.map(drop).map_err(|timed_out| {
             Error::Start(format!("{timed_out}\n{}", self.process.last_lines()))
         })

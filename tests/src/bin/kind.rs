@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use ordermill_tests::Failure;
-use ordermill_tests::kind::{Cluster, Engine, NodeImage, Settings, kafka_image, postgres_image};
+use ordermill_tests::helm::Helm;
+use ordermill_tests::kind::{
+    Cluster, Engine, Kind, NodeImage, Settings, kafka_image, postgres_image,
+};
 
 const USAGE: &str = "usage: kind build | up [ARCHIVE…] | down
-  build  makes the images of node, broker and database
+  build  makes the images of node, broker and database, kind and Helm
   up     makes the cluster, and loads the images of broker and database and the archives into it
   down   deletes the cluster
 KIND_CLUSTER names it (ordermill-tests); KIND_NODE_IMAGE=official pulls kind's own node image.";
@@ -57,6 +60,11 @@ fn build() -> Result<(), Failure> {
     println!("node image  {}", node_image()?.prepare(&engine)?);
     println!("broker      {}", kafka_image(&engine)?);
     println!("database    {}", postgres_image(&engine)?);
+    // The cluster and its tests need these besides; built now, they are there when nothing can be fetched any more.
+    let kind = Kind::prepare()?;
+    let helm = Helm::prepare()?;
+    println!("kind        {}", kind.program().display());
+    println!("Helm        {}", helm.path().display());
     Ok(())
 }
 

@@ -109,7 +109,11 @@ impl Broker {
             source,
         };
         let consumer = Arc::new(self.client().create().map_err(failed)?);
-        let metadata = fetch_metadata(&consumer).await.map_err(failed)?;
+        let metadata = until(START_DEADLINE, async || fetch_metadata(&consumer).await).await;
+        let metadata = metadata.map_err(|timed_out| {
+            let late = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
+            failed(timed_out.last.unwrap_or(late))
+        })?;
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         Ok(found.map(|topic| topic.partitions().len()))
     }

@@ -41,12 +41,14 @@ impl Cluster {
     /// Makes a cluster, or adds images to the one that is there, and waits until its node is ready.
     ///
     /// # Errors
-    /// [`Error`], with what kind wrote.
+    /// [`Error`], with what kind wrote; [`Error::AnotherImage`].
     pub async fn up(settings: &Settings) -> Result<Self, Error> {
         let engine = Engine::find()?;
         let kind = Kind::prepare()?;
-        if !exists(&kind, &settings.name)? {
-            let image = settings.node.prepare(&engine)?;
+        let image = settings.node.prepare(&engine)?;
+        if exists(&kind, &settings.name)? {
+            made_of(&engine, &settings.name, &image)?;
+        } else {
             create(&kind, &settings.name, &image)?;
         }
         let mut load = Vec::new();
@@ -203,7 +205,7 @@ impl Cluster {
     /// The container that is the node.
     #[must_use]
     pub fn node(&self) -> String {
-        format!("{}-control-plane", self.name)
+        node(&self.name)
     }
 
     /// The node's address, which this machine reaches.
@@ -225,7 +227,7 @@ impl Cluster {
     fn network(&self, field: &str) -> Result<String, Error> {
         let template =
             format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{field}}}}}{{{{end}}}}");
-        let node = self.node();
+        let node = node(&self.name);
         self.engine.run(
             "asking for the addresses of the node's network",
             ["inspect", "--format", &template, &node],
@@ -237,7 +239,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::Command`].
     pub fn on_node(&self, command: &[&str]) -> Result<String, Error> {
-        let node = self.node();
+        let node = node(&self.name);
         let arguments = ["exec", &node].into_iter().chain(command.iter().copied());
         self.engine.run("a command on the node", arguments)
     }
@@ -252,6 +254,27 @@ fn exists(kind: &Kind, name: &str) -> Result<bool, Error> {
     Ok(String::from_utf8_lossy(&output.stdout)
         .lines()
         .any(|line| line == name))
+}
+
+/// The container that is the node of a cluster.
+fn node(cluster: &str) -> String {
+    format!("{cluster}-control-plane")
+}
+
+/// Fails where the node of a cluster is of another image.
+fn made_of(engine: &Engine, cluster: &str, wanted: &str) -> Result<(), Error> {
+    let node = node(cluster);
+    let inspect = ["inspect", "--format", "{{.Config.Image}}", &node];
+    let image = engine.run("asking for the image of the node", inspect)?;
+    let image = image.trim();
+    if image == wanted {
+        return Ok(());
+    }
+    Err(Error::AnotherImage {
+        cluster: cluster.to_owned(),
+        image: image.to_owned(),
+        wanted: wanted.to_owned(),
+    })
 }
 
 fn create(kind: &Kind, name: &str, image: &str) -> Result<(), Error> {

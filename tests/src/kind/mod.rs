@@ -64,6 +64,18 @@ pub enum Error {
     /// There is no such cluster.
     #[error("there is no cluster {0}: make one by `make kind-up`")]
     NoCluster(String),
+    /// The cluster that is there is of other making.
+    #[error(
+        "the cluster {cluster} is made of {image}, not of {wanted}: delete it by `make kind-down`, then it is made anew"
+    )]
+    AnotherImage {
+        /// Its name.
+        cluster: String,
+        /// What its node is made of.
+        image: String,
+        /// What it is to be made of.
+        wanted: String,
+    },
     /// A Service got no port on the node.
     #[error("the Service {0} has no port on the node")]
     NoNodePort(String),

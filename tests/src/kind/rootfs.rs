@@ -102,8 +102,8 @@ fn debootstrap() -> Result<PathBuf, MissingTool> {
     let known = ["/usr/sbin/debootstrap", "/sbin/debootstrap"].map(PathBuf::from);
     let found = known.iter().find(|program| program.is_file());
     found.cloned().ok_or_else(|| MissingTool {
-        need: "debootstrap, for the system of a node".to_owned(),
+        need: "debootstrap, for the system of nodes, brokers and databases".to_owned(),
         looked: known.map(|program| program.display().to_string()).to_vec(),
-        remedy: "Install Debian's package debootstrap, or pull the official node image (see docs/air-gap.md).",
+        remedy: "Install Debian's package debootstrap (docs/air-gap.md tells what else is needed).",
     })
 }

@@ -8,8 +8,9 @@ use ordermill_crds::OrderProducer;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
-use super::release::{OnKind, SOON, broker, delivered, install};
+use super::release::{OnKind, SOON, broker, delivered, install, now};
 use crate::support::producer::read_topic;
+use crate::support::stage::has;
 
 #[tokio::test]
 async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
@@ -60,11 +61,25 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
     stage.all_ready("wood", 1).await;
 
     let scaled = stage.lives("wood").await?;
-    stage.edit("wood", "{paused: true}").await?;
-    stage.ready("wood", "Paused").await;
-    let silent = read_topic(broker.outside(), &second).await?.len();
+    let generation = stage.edit("wood", "{paused: true}").await?;
+    stage.applied("wood", generation).await;
+    let paused = now();
+    // The rate is that of the last ten seconds: two hundred events would be due in them.
+    stage
+        .status("wood", "paused, and no event for a while", |status| {
+            let rate = status.observed.as_ref();
+            let rate = rate.and_then(|it| it.rate_per_second.as_deref());
+            has(status, "Ready", "True", "Paused") && rate == Some("0")
+        })
+        .await;
+    let resumed = now();
+    let silent = read_topic(broker.outside(), &second).await?;
     stage.edit("wood", "{paused: false}").await?;
-    delivered(broker, &second, silent + 20).await?;
+    delivered(broker, &second, silent.len() + 20).await?;
+    let meanwhile = silent
+        .iter()
+        .filter(|record| (paused..resumed).contains(&record.timestamp.unwrap()));
+    assert_eq!(meanwhile.count(), 0, "events of a producer that is paused");
     assert_eq!(
         stage.lives("wood").await?,
         scaled,

@@ -11,7 +11,6 @@ use ordermill_tests::{TestResult, unique};
 use super::pods::is_ready;
 use super::release::{OnKind, SOON, install_alone, without_gap};
 use crate::support::producer::totals;
-use crate::support::stage::has;
 
 #[tokio::test]
 async fn whatever_dies_workloads_go_on_and_edits_arrive() -> TestResult {
@@ -91,11 +90,6 @@ async fn applied(stage: &OnKind, rate: f64) -> TestResult {
     let generation = stage
         .edit("food", &format!("{{errorRate: {rate}}}"))
         .await?;
-    let what = format!("error rate {rate} applied");
-    let status = stage.status("food", &what, |status| {
-        status.tuned_generation == Some(generation)
-            && has(status, "TuningApplied", "True", "Applied")
-    });
-    status.await;
+    stage.applied("food", generation).await;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! An operator on the cluster, installed as users install it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ordermill_tests::helm::Helm;
 use ordermill_tests::kind::{Broker, Cluster};
@@ -12,7 +12,7 @@ use ordermill_tests::{Scratch, TestResult};
 use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::support::events::{Event, gap};
-use crate::support::stage::Stage;
+use crate::support::stage::{Stage, has};
 
 /// Pods start, and images are there already.
 pub const SOON: Duration = Duration::from_mins(3);
@@ -42,6 +42,12 @@ pub struct Release {
 
 /// A namespace of the cluster with an operator.
 pub type OnKind = Stage<Cluster, Release>;
+
+/// This moment, in milliseconds of Unix time as timestamps of records are.
+pub fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_millis()).unwrap()
+}
 
 /// The cluster, with our definitions in it.
 pub async fn cluster() -> TestResult<Arc<Cluster>> {
@@ -144,6 +150,16 @@ impl OnKind {
         }
         arguments.extend(["--wait", "--timeout", "3m"]);
         helm(&self.cluster, &self.operator.home, namespace, &arguments).await
+    }
+
+    /// Waits until every pod of a producer says that it runs with a generation.
+    pub async fn applied(&self, producer: &str, generation: i64) {
+        let what = format!("generation {generation} applied");
+        self.status(producer, &what, |status| {
+            status.tuned_generation == Some(generation)
+                && has(status, "TuningApplied", "True", "Applied")
+        })
+        .await;
     }
 
     /// kubectl in this namespace.

@@ -1,5 +1,7 @@
 //! An upgrade restarts what it has to and nothing else.
 
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::ResourceExt;
 use ordermill_crds::OrderProducer;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
@@ -37,27 +39,40 @@ async fn an_upgrade_restarts_only_what_it_names() -> TestResult {
         stage.all_ready(name, 1).await;
     }
 
-    // A label of the operator's pods, and its image: the operator restarts, workloads do not.
-    for value in ["operator.podLabels.team=mill", "operator.tag=next"] {
+    // A label of the operator's pods, then its image besides: the operator restarts, workloads do not.
+    let mut values = Vec::new();
+    for (value, rate) in [
+        ("operator.podLabels.team=mill", 0.2),
+        ("operator.tag=next", 0.3),
+    ] {
         let before = Running::of(&stage).await?;
-        stage.upgrade(&[value]).await?;
+        values.push(value);
+        stage.upgrade(&values).await?;
+        led_by_other_than(&stage, &before).await;
+        // What the new one would do to workloads it has done when an edit has reached them by it.
+        for name in ["default", "named"] {
+            let edited = stage.edit(name, &format!("{{errorRate: {rate}}}")).await?;
+            stage.applied(name, edited).await;
+        }
         let now = Running::of(&stage).await?;
-        assert!(
-            now.operator
-                .keys()
-                .all(|pod| !before.operator.contains_key(pod)),
-            "{value}"
-        );
         assert_eq!(
             (now.default, now.named),
             (before.default, before.named),
             "{value}"
         );
     }
+    for pod in stage.operators().await? {
+        let image = pod.spec.unwrap().containers[0].image.clone();
+        assert_eq!(image.as_deref(), Some("ordermill-operator:next"));
+        let labels = pod.metadata.labels.unwrap_or_default();
+        assert_eq!(labels.get("team").map(String::as_str), Some("mill"));
+    }
 
     // The default image: the workload that names none restarts, the other one does not.
     let before = Running::of(&stage).await?;
-    stage.upgrade(&["workload.tag=next"]).await?;
+    values.push("workload.tag=next");
+    stage.upgrade(&values).await?;
+    led_by_other_than(&stage, &before).await;
     eventually_ok(SOON, "the default workload anew", async || {
         let now = stage.lives("default").await.map_err(|it| it.to_string())?;
         let anew = now.len() == 1 && now.keys().all(|pod| !before.default.contains_key(pod));
@@ -65,6 +80,8 @@ async fn an_upgrade_restarts_only_what_it_names() -> TestResult {
     })
     .await;
     stage.all_ready("default", 1).await;
+    let edited = stage.edit("named", "{errorRate: 0.4}").await?;
+    stage.applied("named", edited).await;
     assert_eq!(stage.lives("named").await?, before.named);
     Ok(())
 }
@@ -84,6 +101,27 @@ impl Running {
             named: stage.lives("named").await?,
         })
     }
+}
+
+/// Waits until the operator's pods are all other ones, and one of these leads.
+async fn led_by_other_than(stage: &OnKind, before: &Running) {
+    eventually_ok(SOON, "a new operator that leads", async || {
+        let operators = stage.operators().await.map_err(|it| it.to_string())?;
+        let lease = stage.api::<Lease>().get("ordermill-operator").await;
+        let lease = lease.map_err(|it| it.to_string())?;
+        let holder = lease.spec.and_then(|it| it.holder_identity);
+        let holder = holder.unwrap_or_default();
+        let names: Vec<String> = operators.iter().map(ResourceExt::name_any).collect();
+        let all_other = lives(&operators)
+            .keys()
+            .all(|pod| !before.operator.contains_key(pod));
+        if all_other && names.iter().any(|name| holder.starts_with(name)) {
+            Ok(())
+        } else {
+            Err(format!("{holder} leads, {names:?} run"))
+        }
+    })
+    .await;
 }
 
 fn rename(stage: &OnKind, image: &str) -> TestResult {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use ordermill_tests::ports::{self, Port};
 use ordermill_tests::process::{Exit, Process, Program, Signal};
 use ordermill_tests::reader::{Isolation, Record, Until, read_all};
 use ordermill_tests::{Scratch, TestResult};
@@ -21,38 +22,58 @@ pub const ONE_PARTITION: &str = "topics: {orders: {name: orders, partitions: 1}}
 
 /// A folder of manifests.
 #[derive(Debug)]
-pub struct Manifests(Scratch);
+pub struct Manifests {
+    folder: Scratch,
+    // Of its backends: the defaults are the same for all that run at once.
+    ports: Vec<Port>,
+}
 
 impl Manifests {
     /// A folder with these files.
     pub fn new(files: &[(&str, &str)]) -> TestResult<Self> {
-        let manifests = Self(Scratch::new("manifests")?);
+        let manifests = Self {
+            folder: Scratch::new("manifests")?,
+            ports: Vec::new(),
+        };
         for (file, text) in files {
             manifests.save(file, text)?;
         }
         Ok(manifests)
     }
 
-    /// A copy of the examples, with each text changed as `change` likes.
+    /// A copy of the examples, with each text changed as `change` likes, and a port of its own for each backend.
     pub fn of_examples(change: impl Fn(&str) -> String) -> TestResult<Self> {
-        let manifests = Self::new(&[])?;
+        let mut manifests = Self::new(&[])?;
         let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
         for system in fs::read_dir(examples)? {
             let system = system?.path();
-            let copy = manifests.0.path().join(system.file_name().unwrap());
+            let copy = manifests.folder.path().join(system.file_name().unwrap());
             fs::create_dir(&copy)?;
             for file in fs::read_dir(&system)? {
                 let file = file?.path();
                 let text = change(&fs::read_to_string(&file)?);
+                let text = manifests.with_port(&text)?;
                 fs::write(copy.join(file.file_name().unwrap()), text)?;
             }
         }
         Ok(manifests)
     }
 
+    /// The manifest of a backend with a port that no other test has; any other as it is.
+    pub fn with_port(&mut self, manifest: &str) -> TestResult<String> {
+        const SPEC: &str = "\nspec:\n";
+        if !manifest.contains("\nkind: Backend\n") {
+            return Ok(manifest.to_owned());
+        }
+        let [port] = ports::pick()?;
+        let with_port = format!("{SPEC}  port: {}\n", port.number());
+        self.ports.push(port);
+        Ok(manifest.replacen(SPEC, &with_port, 1))
+    }
+
     /// Where a file is.
     pub fn path(&self, file: &str) -> PathBuf {
-        self.0.path().join(file)
+        self.folder.path().join(file)
     }
 
     /// Saves a file in place, and says when: milliseconds since 1970, at the latest moment before the first byte.
@@ -151,7 +172,7 @@ impl Local {
             .await?
             .arg("local")
             .arg("-f")
-            .arg(manifests.0.path())
+            .arg(manifests.folder.path())
             .args(arguments)
             .start()?;
         Ok(Self { manifests, process })

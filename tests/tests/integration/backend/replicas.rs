@@ -11,10 +11,10 @@ use crate::support::SOON;
 use crate::support::backend::Backend;
 
 /// Claims through one API until nothing is left.
-async fn claim_all(url: String, worker: String, lease: &'static str) -> Vec<String> {
+async fn claim_all(url: String, worker: String) -> Vec<String> {
     let mut mine = Vec::new();
     loop {
-        let body = json!({"worker": worker, "limit": 3, "lease": lease});
+        let body = json!({"worker": worker, "limit": 3, "lease": "1h"});
         let answer = http::post_json(&format!("{url}/orders/claim"), &body)
             .await
             .unwrap();
@@ -54,7 +54,7 @@ async fn replicas_share_the_orders_and_a_dead_workers_come_back() -> TestResult 
             } else {
                 &other.url
             };
-            tokio::spawn(claim_all(url.clone(), format!("worker-{worker}"), "1h"))
+            tokio::spawn(claim_all(url.clone(), format!("worker-{worker}")))
         })
         .collect();
     let mut claimed = Vec::new();
@@ -68,7 +68,9 @@ async fn replicas_share_the_orders_and_a_dead_workers_come_back() -> TestResult 
     for number in ORDERS..ORDERS + 5 {
         assert_eq!(one.post("/orders", &order(number)).await?.0, 201);
     }
-    let dead = claim_all(one.url.clone(), "dead".to_owned(), "1s").await;
+    let claim = json!({"worker": "dead", "limit": 5, "lease": "1s"});
+    let (_, page) = one.post("/orders/claim", &claim).await?;
+    let dead = ids(&page);
     assert_eq!(dead.len(), 5);
     one.process.kill()?;
     let came_back = eventually(SOON, "orders that come back", async || {

@@ -1,9 +1,10 @@
 //! What becomes of messages that cannot be handled.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use ordermill_tests::TestResult;
 use ordermill_tests::reader::Record;
+use ordermill_tests::{TestResult, ports};
 
 use super::scene::{Odd, Scene, id, order};
 use crate::support::producer::Producer;
@@ -213,6 +214,10 @@ async fn what_is_to_be_skipped_is_left_out_and_what_is_to_be_retried_holds_its_p
 #[tokio::test]
 async fn an_api_that_is_away_is_waited_for() -> TestResult {
     let mut scene = Scene::set(3, WELL).await?;
+    // Kept from others while nobody listens there.
+    let [port] = ports::pick()?;
+    let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+    scene.api = Recorder::start_at(address, WELL).await?;
     let configuration = scene.configuration("errorRate: 0")?;
     let address = scene.api.stop().await;
     scene.api = Recorder::start(WELL).await?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ordermill_tests::TestResult;
+use futures::future::try_join_all;
+use ordermill_tests::kafka::Broker;
+use ordermill_tests::{TestResult, unique};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::scene::{Scene, id, number, order};
@@ -198,5 +200,32 @@ async fn a_consumer_by_hand_is_told_by_environment_variables() -> TestResult {
     assert_eq!(scene.api.members("order_id"), [0, 1, 2].map(id));
     let _exit = consumer.stop().await?.assert_code(0);
     assert_eq!(scene.committed(1).await?, [Some(3)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn messages_are_read_however_they_are_compressed() -> TestResult {
+    let codecs = ["gzip", "snappy", "lz4", "zstd"];
+    try_join_all(codecs.map(handled_from_a_topic_of)).await?;
+    Ok(())
+}
+
+/// Lets a consumer handle a topic whose broker compresses all that it is sent by this codec.
+async fn handled_from_a_topic_of(codec: &str) -> TestResult {
+    let broker = Broker::shared().await?;
+    let topic = unique(codec);
+    let compressed = [("compression.type", codec)];
+    broker.create_topic_with(&topic, 1, &compressed).await?;
+    let scene = Scene::set_at(broker, topic, WELL).await?;
+    scene.send(0, 0..20).await?;
+    let mut consumer = scene.consumer("errorRate: 0").await?;
+    let state = consumer.wait_for_events(20).await?;
+    assert_eq!((state.failed(), state.retried()), (0, 0), "{codec}");
+    assert_eq!(
+        scene.api.members("order_id"),
+        (0..20).map(id).collect::<Vec<_>>(),
+        "{codec}"
+    );
+    let _exit = consumer.stop().await?.assert_code(0);
     Ok(())
 }

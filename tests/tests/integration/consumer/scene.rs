@@ -65,6 +65,15 @@ impl Scene {
     ) -> TestResult<Self> {
         let topic = unique("orders");
         broker.create_topic(&topic, partitions).await?;
+        Self::set_at(broker, topic, answering).await
+    }
+
+    /// One at a topic that is there.
+    pub async fn set_at(
+        broker: Arc<Broker>,
+        topic: String,
+        answering: Answering,
+    ) -> TestResult<Self> {
         let client = broker.client().create()?;
         Ok(Self {
             broker,

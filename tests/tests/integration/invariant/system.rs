@@ -171,10 +171,20 @@ impl System {
             part.stop().await?;
         }
         for Tuned { part, spec } in &mut self.others {
-            if part.has_ended()? {
-                part.restart().await?;
+            let calm = format!("{{{spec}, errorRate: 0}}");
+            loop {
+                if part.has_ended()? {
+                    part.restart().await?;
+                }
+                match part.retune(&calm).await {
+                    // It may crash on purpose until the edit is in force.
+                    Err(_) if part.has_ended()? => {}
+                    edited => {
+                        edited?;
+                        break;
+                    }
+                }
             }
-            part.retune(&format!("{{{spec}, errorRate: 0}}")).await?;
         }
         let urls = self.urls();
         let bootstrap = self.broker.bootstrap();

@@ -276,6 +276,7 @@ async fn a_consumer_whose_backend_no_manifest_has_says_so_and_runs_when_one_come
     let told = "it calls the Backend order, which no manifest has";
     assert!(line.contains(told), "{line}");
     let backend = manifest("Backend", "order", "  app: Order");
+    let backend = local.manifests.with_port(&backend)?;
     local.manifests.save("order.yaml", &backend)?;
     local.line("took a partition over").await?;
     let summary = local.finish().await?;

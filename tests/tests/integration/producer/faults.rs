@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::support::SOON;
 use crate::support::producer::{
     Configuration, Producer, Setup, State, injected, is_copy, read_topic, sequence, totals,
 };
 use ordermill_tests::kafka::Broker;
 use ordermill_tests::reader::Record;
+use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -35,14 +37,22 @@ async fn settle(
     paused: &str,
 ) -> TestResult<(State, Vec<Record>)> {
     producer.retune(configuration, paused).await?;
-    let records = read_topic(broker.bootstrap(), topic).await?;
-    let events = records.iter().filter(|record| !is_copy(record)).count() as u64;
-    let state = producer
-        .wait_for("a settled account", |state| {
-            state.phase == "Paused" && state.events() == events
-        })
+    producer
+        .wait_for("the pause", |state| state.phase == "Paused")
         .await?;
-    Ok((state, records))
+    // Records may still be on their way: both are looked at until they agree.
+    let settled = eventually_ok(SOON, "a settled account", async || {
+        let records = read_topic(broker.bootstrap(), topic).await;
+        let records = records.map_err(|error| error.to_string())?;
+        let events = records.iter().filter(|record| !is_copy(record)).count() as u64;
+        let state = producer.state().await.map_err(|error| error.to_string())?;
+        if state.events() == events {
+            Ok((state, records))
+        } else {
+            Err(format!("{events} are in the topic of {}", state.events()))
+        }
+    });
+    Ok(settled.await)
 }
 
 #[tokio::test]

@@ -180,6 +180,10 @@ async fn an_outage_at_a_high_rate_holds_the_memory_and_shows_as_lateness() -> Te
     producer
         .retune(&mut configuration, &spec(&topic, 0))
         .await?;
+    let gone = |state: &State| state.events() >= before.events() + QUEUE_RECORDS;
+    producer
+        .wait_within(FULL_DEADLINE, "what waited, delivered", gone)
+        .await?;
     let _ = producer.stop().await?;
     let delivered = sole_totals(&broker, &topic).await?;
     let waited = delivered.events - before.events();

@@ -1,14 +1,17 @@
 //! What people with few rights get.
 
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::Api;
 use kube::api::PostParams;
 use ordermill_tests::TestResult;
 use ordermill_tests::kubernetes::{Identity, Node};
+use ordermill_tests::wait::eventually_ok;
 use serde_json::json;
 
 use super::command::run;
 use super::show::running_producer;
-use crate::support::stage::Stage;
+use crate::support::stage::{SOON, Stage};
 
 /// Makes a role over our kinds.
 pub async fn may(
@@ -29,7 +32,7 @@ pub async fn may(
     Ok(())
 }
 
-/// Gives a role to a user.
+/// Gives a role to a user, and waits until the API server follows it.
 pub async fn bind(stage: &Stage, role: &str, user: &str) -> TestResult {
     let binding: RoleBinding = serde_json::from_value(json!({
         "metadata": {"name": format!("{role}-{user}")},
@@ -40,6 +43,27 @@ pub async fn bind(stage: &Stage, role: &str, user: &str) -> TestResult {
         .api::<RoleBinding>()
         .create(&PostParams::default(), &binding)
         .await?;
+    let rules = stage.api::<Role>().get(role).await?.rules;
+    let granted = &rules.ok_or("a role without rules")?[0];
+    let first = |values: &Option<Vec<String>>| values.iter().flatten().next().cloned();
+    let review: SubjectAccessReview = serde_json::from_value(json!({
+        "metadata": {},
+        "spec": {"user": user, "resourceAttributes": {
+            "namespace": stage.namespace.name(), "group": first(&granted.api_groups), "resource": first(&granted.resources),
+            "name": first(&granted.resource_names), "verb": granted.verbs[0],
+        }},
+    }))?;
+    let reviews: Api<SubjectAccessReview> = Api::all(stage.namespace.client());
+    eventually_ok(SOON, "a right that is in force", async || {
+        let answer = reviews.create(&PostParams::default(), &review).await;
+        let status = answer.map_err(|error| error.to_string())?.status;
+        let status = status.ok_or("no answer")?;
+        status
+            .allowed
+            .then_some(())
+            .ok_or_else(|| status.reason.unwrap_or_default())
+    })
+    .await;
     Ok(())
 }
 

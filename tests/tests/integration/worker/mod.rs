@@ -141,7 +141,7 @@ async fn a_stock_api_that_is_away_is_waited_for() -> TestResult {
     let mut shop = Shop::with_stock("{app: Stock}").await?;
     shop.deliver(100).await?;
     shop.stock
-        .retune("{app: Stock, faults: {unavailable: {rate: 1, duration: 2s, for: 5s}}}")
+        .retune("{app: Stock, faults: {unavailable: {rate: 1, duration: 2s}}}")
         .await?;
     // The first request that comes closes it.
     _ = shop.stock.get("/stocks").await;
@@ -153,6 +153,7 @@ async fn a_stock_api_that_is_away_is_waited_for() -> TestResult {
     ];
     let mut worker = shop.worker(&variables).await?;
     worker.wait_for_reason("BackendUnreachable").await?;
+    shop.stock.retune("{app: Stock}").await?;
     assert_eq!(shop.settled(10).await, 10);
     assert_eq!(shop.stock().await?, 100 - 10 * QUANTITY);
     let state = worker.wait_for_events(10).await?;
