@@ -80,14 +80,15 @@ impl System {
             let ready = |status: &ResourceStatus| status.ready_replicas == Some(1);
             self.stage.status_of::<Backend>(name, "a pod", ready).await;
         }
-        for name in ["ordercheck", "stockcheck"] {
+        for (name, members) in [("ordercheck", 2), ("stockcheck", 1)] {
             let follows = |status: &ResourceStatus| {
                 let observed = status.observed.as_ref();
                 has(status, "Ready", "True", "Running")
                     && observed.is_some_and(|it| it.events > Some(5) && it.lag.is_some())
+                    && observed.is_some_and(|it| it.members == Some(members))
             };
             self.stage
-                .status_of::<StreamConsumer>(name, "messages and a lag", follows)
+                .status_of::<StreamConsumer>(name, "messages, a lag and all members", follows)
                 .await;
         }
     }

@@ -9,7 +9,7 @@ use crate::pipeline::validate::Work;
 
 /// Numbers that grow all the time are written at most this often.
 const STEADY: SignedDuration = SignedDuration::from_secs(60);
-/// A rate that is another one is written sooner: at the next look, which is about ten seconds later.
+/// A rate that is another one, or a member more or less, is written sooner: at the next look, about ten seconds later.
 const SOONER: SignedDuration = SignedDuration::from_secs(8);
 /// Share by which a rate must differ to be another one.
 const ANOTHER_RATE: f64 = 0.2;
@@ -56,9 +56,9 @@ pub(super) fn observed(situation: &Situation<'_>, now: Timestamp) -> Option<Obse
         failed: sum(|it| it.failed),
         retried: sum(|it| it.retried),
         dead_lettered: sum(|it| it.dead_lettered),
-        // Each member tells the lag of its own partitions, and the members of the whole group.
+        // Each member tells of itself and of its own partitions.
         lag: sum(|it| it.lag),
-        members: told.iter().filter_map(|it| it.members).max(),
+        members: sum(|it| it.members),
         since: told.iter().filter_map(|it| it.since.clone()).min(),
         rate_per_second: rates.reduce(|one, other| one + other).map(decimal),
         as_of: Some(at(now)),
@@ -123,7 +123,8 @@ pub fn worth_writing(
     };
     let age = now.duration_since(written);
     let is_first_rate = before.rate_per_second.is_none() && after.rate_per_second.is_some();
-    is_first_rate || age >= STEADY || (age >= SOONER && is_another_rate(rate(before), rate(after)))
+    let is_another = before.members != after.members || is_another_rate(rate(before), rate(after));
+    is_first_rate || age >= STEADY || (age >= SOONER && is_another)
 }
 
 fn is_another_rate(before: Option<f64>, after: Option<f64>) -> bool {
@@ -166,6 +167,10 @@ mod tests {
         assert!(worth(200, "100", 8));
         assert!(worth(200, "0", 8));
         assert!(!worth(100, "10", 3600));
+        let mut joined = status(100, "10", "x");
+        joined.observed.as_mut().unwrap().members = Some(2);
+        let soon: Timestamp = "2026-01-01T00:00:08Z".parse().unwrap();
+        assert!(worth_writing(Some(&written), &joined, soon));
         let mut young = written.clone();
         young.observed.as_mut().unwrap().rate_per_second = None;
         let now = Timestamp::UNIX_EPOCH;

@@ -302,7 +302,8 @@ fn numbers_are_summed_and_a_rate_without_pods_is_nought() {
             observed: Observed {
                 events: Some(10),
                 rate_per_second: Some(rate.to_owned()),
-                members: Some(2),
+                lag: Some(3),
+                members: Some(1),
                 since: Some(format!("2026-01-01T00:0{}:00Z", &rate[..1])),
                 ..Observed::default()
             },
@@ -313,6 +314,7 @@ fn numbers_are_summed_and_a_rate_without_pods_is_nought() {
     let expected = Observed {
         events: Some(20),
         rate_per_second: Some("3.5".to_owned()),
+        lag: Some(6),
         members: Some(2),
         since: Some("2026-01-01T00:01:00Z".to_owned()),
         as_of: Some("2026-01-01T01:00:00Z".to_owned()),
