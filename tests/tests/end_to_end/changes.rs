@@ -59,6 +59,17 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
         .kubectl(&["scale", "orderproducer/wood", "--replicas=1"])
         .await?;
     stage.all_ready("wood", 1).await;
+    // Those on their way out send until they are told to end.
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=ordermill");
+    eventually_ok(
+        SOON,
+        "one pod, and none on its way out",
+        async || match stage.api::<Pod>().list(&ours).await {
+            Ok(pods) if pods.items.len() == 1 => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await;
 
     let scaled = stage.lives("wood").await?;
     let generation = stage.edit("wood", "{paused: true}").await?;
@@ -76,10 +87,14 @@ async fn a_producer_is_rolled_scaled_paused_and_deleted() -> TestResult {
     let silent = read_topic(broker.outside(), &second).await?;
     stage.edit("wood", "{paused: false}").await?;
     delivered(broker, &second, silent.len() + 20).await?;
-    let meanwhile = silent
-        .iter()
-        .filter(|record| (paused..resumed).contains(&record.timestamp.unwrap()));
-    assert_eq!(meanwhile.count(), 0, "events of a producer that is paused");
+    let moments = silent.iter().map(|record| record.timestamp.unwrap());
+    let meanwhile: Vec<_> = moments
+        .filter(|moment| (paused..resumed).contains(moment))
+        .collect();
+    assert!(
+        meanwhile.is_empty(),
+        "paused from {paused} to {resumed}, events at {meanwhile:?}"
+    );
     assert_eq!(
         stage.lives("wood").await?,
         scaled,
