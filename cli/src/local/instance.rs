@@ -20,16 +20,19 @@ pub(super) struct Running {
     pub(super) workload: Workload,
     /// Ends with the number of records that were not delivered.
     pub(super) task: JoinHandle<usize>,
+    /// Cancelled when the task has ended, however.
+    pub(super) ended: CancellationToken,
 }
 
 impl Running {
-    /// Starts the instance of an ordinal.
+    /// Starts the instance of an ordinal, once the former one has ended whose place it takes.
     pub(super) fn start(
         document: WorkloadDocument,
         tuning: &TuningHandle,
         ordinal: u32,
         name: &str,
         database_url: Option<String>,
+        former: Option<CancellationToken>,
     ) -> Result<Self, TelemetryError> {
         let instance = Instance::of(&document, ordinal, name);
         let workload = Workload::start(
@@ -39,8 +42,22 @@ impl Running {
             &process_variables(),
             CancellationToken::new(),
         )?;
-        let task = tokio::spawn(run(workload.clone(), database_url));
-        Ok(Self { workload, task })
+        let ended = CancellationToken::new();
+        let (running, guard) = (workload.clone(), ended.clone().drop_guard());
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            if let Some(former) = former {
+                // One that is cancelled itself ends at once.
+                let cancelled = running.cancelled.clone();
+                cancelled.run_until_cancelled(former.cancelled()).await;
+            }
+            run(running, database_url).await
+        });
+        Ok(Self {
+            workload,
+            task,
+            ended,
+        })
     }
 }
 

@@ -5,17 +5,25 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use super::manifests::ResourceKey;
 
-/// The port of each backend: for as long as the order system runs.
+/// The port of each backend: for as long as it wants the same one.
 #[derive(Debug, Default)]
-pub(super) struct Ports(BTreeMap<ResourceKey, u16>);
+pub(super) struct Ports(BTreeMap<ResourceKey, Found>);
+
+#[derive(Debug)]
+struct Found {
+    wanted: u16,
+    port: u16,
+}
 
 impl Ports {
-    /// Finds a port for a backend that has none: the one that it wants, or any other where somebody has that.
+    /// Finds a port for a backend that has none, or wants another: the one that it wants, or any other where somebody has
+    /// that.
     pub(super) fn find(&mut self, key: &ResourceKey, wanted: u16) {
-        if self.0.contains_key(key) {
+        let same = |found: &Found| found.wanted == wanted || found.port == wanted;
+        if self.0.get(key).is_some_and(same) {
             return;
         }
-        let taken = self.0.values().any(|port| *port == wanted);
+        let taken = self.0.values().any(|found| found.port == wanted);
         let free = (!taken).then(|| free(wanted)).flatten();
         let Some(port) = free.or_else(|| self::free(0)) else {
             tracing::error!(name = key.name, "this machine has no free port");
@@ -27,12 +35,12 @@ impl Ports {
                 "port {wanted} is taken: the API listens on port {port}"
             );
         }
-        self.0.insert(key.clone(), port);
+        self.0.insert(key.clone(), Found { wanted, port });
     }
 
     /// The port of a backend.
     pub(super) fn of(&self, key: &ResourceKey) -> Option<u16> {
-        self.0.get(key).copied()
+        self.0.get(key).map(|found| found.port)
     }
 }
 
@@ -68,5 +76,9 @@ mod tests {
         assert_ne!(ports.of(&key("stock")).unwrap(), order);
         assert_eq!(ports.of(&key("order")), Some(order));
         assert_eq!(ports.of(&key("customer")), None);
+        // Another port is wanted.
+        drop(somebody);
+        ports.find(&key("order"), free(0).unwrap());
+        assert_ne!(ports.of(&key("order")), Some(order));
     }
 }

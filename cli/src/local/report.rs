@@ -70,11 +70,17 @@ pub(super) fn sum(instances: &[StateReport], former: &[StateReport]) -> Option<R
     })
 }
 
-/// The counts of all instances, and the rate of those that are not former.
+/// The counts of all instances; rate, lag and members of those that are not former.
 pub(super) fn observed(instances: &[StateReport], former: &[StateReport]) -> Observed {
     let all = || instances.iter().chain(former).map(|it| &it.observed);
     let total =
         |field: fn(&Observed) -> Option<i64>| all().filter_map(field).reduce(i64::saturating_add);
+    let now = |field: fn(&Observed) -> Option<i64>| {
+        let told = instances.iter().filter_map(|it| field(&it.observed));
+        told.reduce(i64::saturating_add)
+    };
+    // Without that of one of them, the lag of the group is not known.
+    let all_tell_a_lag = instances.iter().all(|it| it.observed.lag.is_some());
     let rates = instances.iter().filter_map(|report| {
         let rate = report.observed.rate_per_second.as_deref()?;
         rate.parse::<f64>().ok()
@@ -86,8 +92,8 @@ pub(super) fn observed(instances: &[StateReport], former: &[StateReport]) -> Obs
         failed: total(|it| it.failed),
         retried: total(|it| it.retried),
         dead_lettered: total(|it| it.dead_lettered),
-        lag: total(|it| it.lag),
-        members: total(|it| it.members),
+        lag: now(|it| it.lag).filter(|_| all_tell_a_lag),
+        members: now(|it| it.members),
         since: all().filter_map(|it| it.since.clone()).min(),
         rate_per_second: rate.map(|rate| format!("{rate:.1}")),
         as_of: all().filter_map(|it| it.as_of.clone()).max(),

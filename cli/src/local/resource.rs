@@ -93,12 +93,14 @@ impl Resource {
         } = *wanted;
         self.not_here = None;
         self.expires_after = expires_after;
+        let same_database = self.database_url == database_url;
         self.database_url = database_url;
         documents.tuning.tuning.paused |= self.is_over();
-        let same_workload = self
-            .documents
-            .as_ref()
-            .is_some_and(|running| running.workload == documents.workload);
+        let same_workload = same_database
+            && self
+                .documents
+                .as_ref()
+                .is_some_and(|running| running.workload == documents.workload);
         let same_tuning = self
             .documents
             .as_ref()
@@ -136,7 +138,11 @@ impl Resource {
             let document = documents.workload.clone();
             let name = &self.key.name;
             let database_url = self.database_url.clone();
-            let running = Running::start(document, tuning, ordinal, name, database_url)?;
+            // Two cannot listen on one port.
+            let is_backend = matches!(document.workload, WorkloadSettings::Backend(_));
+            let former = self.former.last().filter(|_| is_backend);
+            let former = former.map(|it| it.ended.clone());
+            let running = Running::start(document, tuning, ordinal, name, database_url, former)?;
             self.instances.push(running);
         }
         Ok(())

@@ -40,6 +40,8 @@ pub(super) fn observed(situation: &Situation<'_>, now: Timestamp) -> Option<Obse
         return before.map(|mut it| {
             if situation.pods.is_empty() {
                 it.rate_per_second = Some("0".to_owned());
+                it.members = it.members.and(Some(0));
+                it.lag = None;
             }
             it
         });
@@ -49,6 +51,8 @@ pub(super) fn observed(situation: &Situation<'_>, now: Timestamp) -> Option<Obse
             .filter_map(|it| field(it))
             .reduce(i64::saturating_add)
     };
+    let all_tell_a_lag =
+        told.len() == situation.pods.len() && told.iter().all(|it| it.lag.is_some());
     let rates = told.iter().filter_map(|it| rate(it));
     Some(Observed {
         events: sum(|it| it.events),
@@ -56,8 +60,8 @@ pub(super) fn observed(situation: &Situation<'_>, now: Timestamp) -> Option<Obse
         failed: sum(|it| it.failed),
         retried: sum(|it| it.retried),
         dead_lettered: sum(|it| it.dead_lettered),
-        // Each member tells of itself and of its own partitions.
-        lag: sum(|it| it.lag),
+        // Each member tells of itself and of its own partitions: without one of them, that of the group is not known.
+        lag: sum(|it| it.lag).filter(|_| all_tell_a_lag),
         members: sum(|it| it.members),
         since: told.iter().filter_map(|it| it.since.clone()).min(),
         rate_per_second: rates.reduce(|one, other| one + other).map(decimal),
@@ -123,7 +127,9 @@ pub fn worth_writing(
     };
     let age = now.duration_since(written);
     let is_first_rate = before.rate_per_second.is_none() && after.rate_per_second.is_some();
-    let is_another = before.members != after.members || is_another_rate(rate(before), rate(after));
+    let is_another = before.members != after.members
+        || before.lag.is_some() != after.lag.is_some()
+        || is_another_rate(rate(before), rate(after));
     is_first_rate || age >= STEADY || (age >= SOONER && is_another)
 }
 

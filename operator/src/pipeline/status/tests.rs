@@ -329,5 +329,30 @@ fn numbers_are_summed_and_a_rate_without_pods_is_nought() {
     case.pods.clear();
     let none = case.status(Some(&status)).observed.unwrap();
     assert_eq!(none.rate_per_second.as_deref(), Some("0"));
-    assert_eq!(none.events, Some(20));
+    assert_eq!((none.events, none.members), (Some(20), Some(0)));
+    assert_eq!(none.lag, None);
+}
+
+#[test]
+fn a_lag_is_told_where_every_member_tells_its_own() {
+    let mut case = Case::running(SPEC);
+    assert!(case.pods.len() > 1);
+    let telling = |lag| StateReport {
+        generation: 3,
+        observed: Observed {
+            lag,
+            ..Observed::default()
+        },
+        ..StateReport::default()
+    };
+    for pod in &mut case.pods {
+        pod.state = Some(telling(Some(2)));
+    }
+    let lag = |case: &Case| case.status(None).observed.unwrap().lag;
+    let all = 2 * i64::try_from(case.pods.len()).unwrap();
+    assert_eq!(lag(&case), Some(all));
+    case.pods[0].state = Some(telling(None));
+    assert_eq!(lag(&case), None, "one of them is joining");
+    case.pods[0].state = None;
+    assert_eq!(lag(&case), None, "one of them is silent");
 }
