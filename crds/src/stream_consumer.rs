@@ -177,8 +177,8 @@ words! {
 #[x_kube(validation = Rule::new("!has(self.deadLetterTopic) || self.action == 'DeadLetter'")
     .message("deadLetterTopic is for action DeadLetter").field_path(".deadLetterTopic"))]
 pub struct OnFailure {
-    /// Retry (until it succeeds, holding up its partition; a message that is not valid is left out), Skip or DeadLetter (after
-    /// maxRetries).
+    /// Retry (until it succeeds, holding up its partition), Skip or DeadLetter (after maxRetries). A message that is not valid,
+    /// or that the API refuses with 400, 409, 413 or 422, is not repeated: Retry and Skip leave it out.
     pub action: FailureAction,
     /// Repetitions before it is skipped or dead-lettered, 0 to 100. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,7 +224,7 @@ pub struct Backoff {
 pub struct StartFrom {
     /// Earliest, Latest or Timestamp.
     pub position: StartPosition,
-    /// For position Timestamp: the first message at or after this time, RFC 3339.
+    /// For position Timestamp: the first message at or after this time, RFC 3339; a fraction of a second is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Time>,
 }

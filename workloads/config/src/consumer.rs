@@ -27,6 +27,10 @@ const LAST_BACKOFF: StdDuration = StdDuration::from_secs(10);
 const REPORT_EVERY: u32 = 1000;
 /// What follows the name of a source topic in that of its dead-letter topic.
 const DEAD_LETTER: &str = ".dead-letter";
+/// Where a topic says how large a batch may be, in bytes.
+const LARGEST_MESSAGE: &str = "max.message.bytes";
+/// Room for the headers of a dead letter, which tell the error in at most a thousand characters.
+const HEADERS: i32 = 16_384;
 /// Kafka's own limit of a topic's name.
 const TOPIC_MAX_LENGTH: usize = 249;
 
@@ -290,9 +294,15 @@ fn failure(given: Option<&OnFailure>, sources: &[Topic]) -> FailureSettings {
 fn dead_letter_topics(given: Option<&Topic>, sources: &[Topic]) -> BTreeMap<TopicName, Topic> {
     let entry = |source: &Topic| {
         // A shortened name is a valid one as well, so a source is never left out here.
-        let topic = given
-            .cloned()
-            .or_else(|| topic(&dead_letter_name(source.name.as_str())))?;
+        let topic = given.cloned().or_else(|| {
+            let mut topic = topic(&dead_letter_name(source.name.as_str()))?;
+            // A letter is its message and some headers.
+            let largest = source.config.get(LARGEST_MESSAGE);
+            let largest = largest.and_then(|it| it.parse::<i32>().ok()?.checked_add(HEADERS));
+            let largest = largest.map(|it| (LARGEST_MESSAGE.to_owned(), it.to_string()));
+            topic.config.extend(largest);
+            Some(topic)
+        })?;
         Some((source.name.clone(), topic))
     };
     sources.iter().filter_map(entry).collect()

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use ordermill_config::{ConsumerSettings, FailureSettings, KafkaConnection, full_error};
 use ordermill_runtime::Workload;
 use ordermill_runtime::kafka::dead_letter::DeadLetter;
-use ordermill_runtime::kafka::{ConnectionError, Publication, Publisher};
+use ordermill_runtime::kafka::{ConnectionError, Publication, Publisher, TooLarge};
 use rdkafka::message::Message as _;
 
 use crate::handler::HandleError;
@@ -50,15 +50,20 @@ impl DeadLetters {
 
     /// Puts a message on its dead-letter topic, with its own bytes, key, headers and time, for as long as that takes; that
     /// topic, where the settings name one.
+    ///
+    /// # Errors
+    /// [`TooLarge`], where the topic takes nothing as large.
     pub(crate) async fn put(
         &self,
         incoming: &Incoming,
         error: &HandleError,
         attempts: u32,
-    ) -> Option<&str> {
+    ) -> Result<Option<&str>, TooLarge> {
         let message = &incoming.message;
         // The settings name one for each source.
-        let topic = self.topics.get(message.topic())?;
+        let Some(topic) = self.topics.get(message.topic()) else {
+            return Ok(None);
+        };
         let letter = DeadLetter {
             reason: error.reason().as_str().to_owned(),
             message: full_error(error).chars().take(MESSAGE_MAX_LENGTH).collect(),
@@ -78,7 +83,7 @@ impl DeadLetters {
             headers: letter.headers(message.headers()),
             timestamp: message.timestamp().to_millis(),
         };
-        self.publisher.publish(&publication).await;
-        Some(topic)
+        self.publisher.publish(&publication).await?;
+        Ok(Some(topic))
     }
 }

@@ -1,5 +1,6 @@
 //! One partition: its messages one after the other, each to its end before the next.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use ordermill_runtime::kafka::PartitionStream;
 use rand::RngExt as _;
 use rdkafka::message::{Message as _, OwnedMessage};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::dead_letters::DeadLetters;
 use crate::faults::{After, circumstances, failing};
@@ -23,6 +24,9 @@ use crate::telling::{Teller, Told};
 /// A crash makes a process start anew, which takes longer each time; within this time after the start it is left out, so that
 /// every start gets something done.
 const CRASH_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a dead letter may still take when its partition is taken away: less than a member waits for what is in flight.
+const LAST_PUT: Duration = Duration::from_secs(8);
 
 /// What partitions share.
 pub(crate) struct Shared {
@@ -92,7 +96,14 @@ impl PartitionTask {
         if around.slow.is_some() {
             told.touch(ConsumerFault::Slow.name());
         }
-        self.wait(|live| live.delay.saturating_add(slow)).await?;
+        self.wait(|live| {
+            // With the fault goes what it held up.
+            let slow = Some(slow).filter(|_| live.faults.may_hit(ConsumerFault::Slow));
+            live.delay.saturating_add(slow.unwrap_or_default())
+        })
+        .await?;
+        // It may have been paused while it waited.
+        self.until_working().await?;
         let failure = self.attempts(&mut told).await?;
         if let Some(after) = around.after.filter(|after| self.may_happen(*after)) {
             told.touch(after.fault().name());
@@ -187,14 +198,18 @@ impl PartitionTask {
         let Some(dead_letters) = &self.shared.dead_letters else {
             return Err(TakenAway);
         };
-        let put = dead_letters.put(&told.incoming, error, attempts);
-        let topic = tokio::select! {
+        let mut put = pin!(dead_letters.put(&told.incoming, error, attempts));
+        let put = tokio::select! {
             biased;
-            topic = put => topic,
-            () = self.stream.revoked().cancelled() => None,
+            put = &mut put => Some(put),
+            // What is on its way is brought to its end, so that the next member does not put it there once more.
+            () = self.stream.revoked().cancelled() => timeout(LAST_PUT, put).await.ok(),
         };
-        let topic = topic.ok_or(TakenAway)?;
-        self.teller.dead_lettered(told, error, topic);
+        match put {
+            Some(Ok(Some(topic))) => self.teller.dead_lettered(told, error, topic),
+            Some(Err(refusal)) => self.teller.too_large(told, error, &refusal.to_string()),
+            Some(Ok(None)) | None => return Err(TakenAway),
+        }
         Ok(())
     }
 

@@ -98,6 +98,12 @@ impl Teller {
         self.failed_line(told, error, "given up and left out");
     }
 
+    /// It is left out, as its dead letter is larger than what the topic takes.
+    pub(crate) fn too_large(&self, told: &Told, error: &HandleError, refusal: &str) {
+        let what = format!("given up and left out, as no dead letter can be as large ({refusal})");
+        self.failed_line(told, error, &what);
+    }
+
     /// It went to a dead-letter topic.
     pub(crate) fn dead_lettered(&self, told: &Told, error: &HandleError, topic: &str) {
         self.workload.telemetry.counters().add_dead_lettered(1);
@@ -210,12 +216,13 @@ impl Teller {
     }
 }
 
-/// How a message ended: what a fault of ours touched is told from what failed for real.
+/// How a message ended. What it was given up for decides, whatever touched it before: one that fails for real at last is not
+/// told as failed on purpose.
 fn outcome(told: &Told, failure: Option<&HandleError>) -> Outcome {
-    let upstream = failure.and_then(|error| error.injected(&told.incoming));
-    match (told.fault.or(upstream), failure) {
-        (Some(fault), _) => Outcome::Injected(fault),
-        (None, Some(error)) => Outcome::Failed(error.error_type()),
-        (None, None) => Outcome::Ok,
+    match failure {
+        Some(error) => error
+            .injected(&told.incoming)
+            .map_or_else(|| Outcome::Failed(error.error_type()), Outcome::Injected),
+        None => told.fault.map_or(Outcome::Ok, Outcome::Injected),
     }
 }

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ordermill_tests::kafka::Broker;
 use ordermill_tests::reader::Record;
-use ordermill_tests::{TestResult, ports};
+use ordermill_tests::{TestResult, ports, unique};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::scene::{Odd, Scene, id, order};
+use crate::support::SOON;
 use crate::support::producer::Producer;
 use crate::support::recorder::{Answering, Recorder, WELL};
 
@@ -26,6 +29,15 @@ const THREE_FAILS_TWICE: Answering = |asked| {
 const THREE_IS_ANOTHER: Answering = |asked| {
     let three = asked.body["order_id"] == id(3);
     (if three { 409 } else { 201 }, Duration::ZERO)
+};
+
+/// All are refused.
+const REFUSES: Answering = |_| (422, Duration::ZERO);
+
+/// At first the path is not there.
+const NOT_FOUND_TWICE: Answering = |asked| {
+    let status = if asked.earlier < 2 { 404 } else { 201 };
+    (status, Duration::ZERO)
 };
 
 /// Key, value, and what is said of it.
@@ -237,5 +249,57 @@ async fn an_api_that_is_away_is_waited_for() -> TestResult {
     assert_eq!(state.phase, "Running");
     assert_eq!(api.asked().len(), 30);
     let _exit = consumer.stop().await?.assert_code(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_for_real_is_told_so_whatever_touched_it_before() -> TestResult {
+    let scene = Scene::set(1, REFUSES).await?;
+    scene.send(0, 0..3).await?;
+    let fields =
+        "errorRate: 0, faults: {slow: {rate: 1, duration: 10ms}}, onFailure: {action: Skip}";
+    let mut consumer = scene.consumer(fields).await?;
+    let state = consumer.wait_for_events(3).await?;
+    assert_eq!((state.failed(), state.injected()), (3, 0));
+    let _exit = consumer.stop().await?.assert_code(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_status_that_is_not_of_the_message_is_repeated() -> TestResult {
+    let scene = Scene::set(1, NOT_FOUND_TWICE).await?;
+    scene.send(0, 0..3).await?;
+    let fields = format!("errorRate: 0, onFailure: {{action: Retry, {QUICK}}}");
+    let mut consumer = scene.consumer(&fields).await?;
+    let state = consumer.wait_for_events(3).await?;
+    assert_eq!((state.failed(), state.retried()), (0, 6));
+    let _exit = consumer.stop().await?.assert_code(0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_whose_dead_letter_is_too_large_is_left_out() -> TestResult {
+    let broker = Broker::shared().await?;
+    let topic = unique("large");
+    let large = [("max.message.bytes", "3000000")];
+    broker.create_topic_with(&topic, 1, &large).await?;
+    let scene = Scene::set_at(broker, topic, WELL).await?;
+    let payload = vec![b'x'; 2_000_000];
+    let mut config = scene.broker.client();
+    let client: FutureProducer = config.set("message.max.bytes", "3000000").create()?;
+    let record = FutureRecord::<(), _>::to(&scene.topic).payload(&payload);
+    let sent = client.send(record, SOON).await;
+    sent.map_err(|(error, _)| error)?;
+    scene.send(0, 0..1).await?;
+    // Its own limit is the broker's, which is a megabyte.
+    let mut consumer = scene
+        .consumer("errorRate: 0, onFailure: {action: DeadLetter}")
+        .await?;
+    let state = consumer.wait_for_events(2).await?;
+    assert_eq!((state.failed(), state.dead_lettered()), (1, Some(0)));
+    assert_eq!(scene.api.members("order_id"), [id(0)]);
+    let exit = consumer.stop().await?.assert_code(0);
+    let told = "left out, as no dead letter can be as large";
+    assert!(exit.stdout.contains(told), "{}", exit.stdout);
     Ok(())
 }

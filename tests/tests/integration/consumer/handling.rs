@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use ordermill_tests::kafka::Broker;
-use ordermill_tests::{TestResult, unique};
+use ordermill_tests::reader::{Isolation, Until, read_all};
+use ordermill_tests::{TestResult, eventually, unique};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::scene::{Scene, id, number, order};
 use crate::support::SOON;
+use crate::support::local::unix_ms;
 use crate::support::producer::Run;
 use crate::support::recorder::{Answering, WELL};
 
@@ -167,15 +169,35 @@ async fn a_group_begins_where_it_is_told_to() -> TestResult {
     ids.dedup();
     assert_eq!(ids, [id(10), id(11), id(12)]);
 
-    // From a time on: all messages were sent after that.
-    scene.group = ordermill_tests::unique("group");
-    let mut consumer = scene
-        .consumer(
-            "errorRate: 0, startFrom: {position: Timestamp, timestamp: '2020-01-01T00:00:00Z'}",
-        )
+    // From a time on, which lies between two messages of a partition and behind all of the other.
+    scene.group = unique("group");
+    let records = read_all(
+        scene.broker.bootstrap(),
+        &scene.topic,
+        Isolation::ReadCommitted,
+        Until::end(),
+    )
+    .await?;
+    let before = records.iter().filter_map(|record| record.timestamp).max();
+    // It has no fractions.
+    let from = (before.ok_or("no time")? / 1000 + 1) * 1000;
+    eventually(SOON, "the next second", async || {
+        (unix_ms() >= from).then_some(())
+    })
+    .await;
+    let from = jiff::Timestamp::from_millisecond(from)?;
+    scene.send(0, 20..23).await?;
+    let start = format!("startFrom: {{position: Timestamp, timestamp: '{from}'}}");
+    let mut consumer = scene.consumer(&format!("errorRate: 0, {start}")).await?;
+    let state = consumer
+        .wait_for("what came since", |state| {
+            state.events() >= 3 && state.lag() == Some(0)
+        })
         .await?;
-    consumer.wait_for_events(13).await?;
+    assert_eq!(state.events(), 3);
     let _exit = consumer.stop().await?.assert_code(0);
+    let ids = scene.api.members("order_id");
+    assert_eq!(ids[ids.len() - 3..], [20, 21, 22].map(id));
     Ok(())
 }
 

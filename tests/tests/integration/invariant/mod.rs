@@ -1,5 +1,8 @@
 //! The wood orders as a whole, while every part of them fails on purpose and is killed at random: nothing is lost, nothing
 //! counts twice, and the stock is right to the unit.
+//!
+//! The seed that is printed brings the same kills at the same moments again. What the parts draw themselves has none: one that
+//! is killed would begin its draws anew.
 
 mod part;
 mod system;

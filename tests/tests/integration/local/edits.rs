@@ -3,10 +3,13 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use ordermill_tests::TestResult;
+use ordermill_tests::ports::{self, Port};
+use ordermill_tests::wait::eventually_ok;
+use ordermill_tests::{Scratch, TestResult, eventually, http};
+use serde_json::{Value, json};
 
 use crate::support::events::{Event, assert_contiguous, instances};
-use crate::support::local::{Local, ONE_PARTITION, producer};
+use crate::support::local::{Local, ONE_PARTITION, SOON, manifest, producer};
 
 /// What is promised of a saved edit.
 const PROMISE: Duration = Duration::from_secs(1);
@@ -231,6 +234,55 @@ async fn a_resource_whose_time_is_over_is_paused() -> TestResult {
     let before = local.count("orders").await?;
     local.flows("stocks", 20).await?;
     assert_eq!(local.count("orders").await?, before);
+    local.finish().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backend_that_is_replaced_serves_what_the_edit_says() -> TestResult {
+    let [port, other_port] = ports::pick()?;
+    let backend = |port: &Port, fields: &str| {
+        let spec = format!("  app: Stock\n  port: {}\n{fields}", port.number());
+        manifest("Backend", "stock", &spec)
+    };
+    let stocks = async |port: &Port| {
+        let url = format!("http://127.0.0.1:{}/stocks", port.number());
+        eventually_ok(SOON, "stocks", async || {
+            let answer = http::get(&url).await.map_err(|error| error.to_string())?;
+            answer.json::<Value>().map_err(|error| error.to_string())
+        })
+        .await
+    };
+    let local = Local::on(&[("stock.yaml", &backend(&port, ""))]).await?;
+    assert_eq!(stocks(&port).await, json!({"stocks": []}));
+    let delivery = json!({
+        "delivery_id": uuid::Uuid::new_v4(), "supplier_id": "SUPP-001", "wood_type": "oak", "quantity": 7,
+        "timestamp": "2026-11-21T10:00:00Z",
+    });
+    let url = format!("http://127.0.0.1:{}/stocks", port.number());
+    assert_eq!(http::post_json(&url, &delivery).await?.status, 201);
+
+    // Another database, behind the same port.
+    let folder = Scratch::new("database")?;
+    let database = format!(
+        "  database: {{url: 'sqlite://{}/other.db'}}",
+        folder.path().display()
+    );
+    local
+        .manifests
+        .save("stock.yaml", &backend(&port, &database))?;
+    eventually(SOON, "an empty stock", async || {
+        (stocks(&port).await == json!({"stocks": []})).then_some(())
+    })
+    .await;
+    // The first one again, at another port: what it had was in a file of its own.
+    local
+        .manifests
+        .save("stock.yaml", &backend(&other_port, ""))?;
+    eventually(SOON, "the first stock", async || {
+        (stocks(&other_port).await["stocks"][0]["quantity"] == 7).then_some(())
+    })
+    .await;
     local.finish().await?;
     Ok(())
 }

@@ -126,3 +126,21 @@ fn addresses_that_may_hold_a_password_stand_in_no_document() {
     let text = serde_json::to_string(&documents.workload).unwrap();
     assert!(!text.contains("secret"), "{text}");
 }
+
+#[test]
+fn a_dead_letter_topic_takes_what_its_source_takes_and_the_headers() {
+    let source = |largest: &str| Topic {
+        config: BTreeMap::from([("max.message.bytes".to_owned(), largest.to_owned())]),
+        ..Topic::named("orders".parse().unwrap())
+    };
+    let largest = |source: Topic| {
+        let topics = dead_letter_topics(None, &[source]);
+        let config = topics.into_values().next().unwrap().config;
+        config.get("max.message.bytes").cloned()
+    };
+    assert_eq!(largest(source("5000000")), Some("5016384".to_owned()));
+    // What no broker takes is left to the broker to refuse.
+    assert_eq!(largest(source("2147483647")), None);
+    assert_eq!(largest(source("many")), None);
+    assert_eq!(largest(Topic::named("orders".parse().unwrap())), None);
+}

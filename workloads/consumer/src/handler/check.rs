@@ -150,12 +150,28 @@ impl<T: Checked> Check<T> {
                 );
                 Ok(())
             }
-            status => Err(HandleError::Refused {
+            status if is_of_the_message(status) => Err(HandleError::Refused {
+                status,
+                detail: answer.detail(),
+            }),
+            status => Err(HandleError::Unexpected {
                 status,
                 detail: answer.detail(),
             }),
         }
     }
+}
+
+/// Whether an API says so of what it was sent, and would say so again. All else is of the way to it: a path that is not there,
+/// a proxy that wants a login.
+fn is_of_the_message(status: StatusCode) -> bool {
+    [
+        StatusCode::BAD_REQUEST,
+        StatusCode::CONFLICT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    ]
+    .contains(&status)
 }
 
 #[cfg(test)]

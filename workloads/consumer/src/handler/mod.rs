@@ -39,6 +39,14 @@ pub(crate) enum HandleError {
         /// What it said.
         detail: String,
     },
+    /// Who answers is not the API, or not one that takes this.
+    #[error("the API answers with {status}: {detail}")]
+    Unexpected {
+        /// The status.
+        status: hyper::StatusCode,
+        /// What it said.
+        detail: String,
+    },
     /// The API gives no answer.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -50,7 +58,10 @@ pub(crate) enum HandleError {
 impl HandleError {
     /// Whether another attempt may succeed.
     pub(crate) const fn repeating_helps(&self) -> bool {
-        matches!(self, Self::Call(_) | Self::Injected(_))
+        matches!(
+            self,
+            Self::Call(_) | Self::Injected(_) | Self::Unexpected { .. }
+        )
     }
 
     /// Why it is a dead letter, where it becomes one.
@@ -58,7 +69,9 @@ impl HandleError {
         match self {
             Self::Invalid(_) => DeadLetterReason::InvalidMessage,
             Self::Refused { .. } => DeadLetterReason::Refused,
-            Self::Call(_) | Self::Injected(_) => DeadLetterReason::RetriesExhausted,
+            Self::Call(_) | Self::Injected(_) | Self::Unexpected { .. } => {
+                DeadLetterReason::RetriesExhausted
+            }
         }
     }
 
@@ -67,6 +80,7 @@ impl HandleError {
         match self {
             Self::Invalid(_) => "invalid_message",
             Self::Refused { .. } => "refused",
+            Self::Unexpected { .. } => "unexpected_status",
             Self::Call(error) => error.error_type(),
             Self::Injected(fault) => fault,
         }
@@ -78,7 +92,7 @@ impl HandleError {
             Self::Injected(fault) => Some(fault),
             Self::Call(error) => error.injected(),
             Self::Invalid(_) => incoming.is_malformed_on_purpose().then_some(MALFORMED),
-            Self::Refused { .. } => None,
+            Self::Refused { .. } | Self::Unexpected { .. } => None,
         }
     }
 }

@@ -20,7 +20,7 @@ pub use context::{Delivered, DeliverySink};
 pub use health::{Health, Trouble, reason_of, reason_of_text};
 pub use member::{Member, MemberSettings, PartitionStream};
 pub use oversized::OversizedSender;
-pub use publisher::{Publication, Publisher};
+pub use publisher::{Publication, Publisher, TooLarge};
 pub use record::Record;
 pub use sender::{Sender, SenderSettings};
 pub use topics::{TopicError, broker_limit, ensure_topics};

@@ -37,6 +37,14 @@ pub struct Publication {
     pub timestamp: Option<i64>,
 }
 
+/// No attempt can succeed: the message is larger than what the topic takes.
+#[derive(Debug, thiserror::Error)]
+#[error("{topic}: {source}")]
+pub struct TooLarge {
+    topic: String,
+    source: KafkaError,
+}
+
 /// Sends single messages until each is acknowledged by all in-sync replicas.
 pub struct Publisher {
     connection: KafkaConnection,
@@ -66,13 +74,22 @@ impl Publisher {
 
     /// Sends a message, for as long as it takes: why it takes long is told by health. One that is given up by dropping this
     /// may arrive nevertheless, and one whose acknowledgement is lost for half a minute may arrive twice.
-    pub async fn publish(&self, message: &Publication) -> Delivered {
+    ///
+    /// # Errors
+    /// [`TooLarge`], which no repetition would change.
+    pub async fn publish(&self, message: &Publication) -> Result<Delivered, TooLarge> {
         let mut backoff = FIRST_BACKOFF;
         loop {
             match self.attempt(message).await {
                 Ok(delivered) => {
                     self.health.kafka_works();
-                    return delivered;
+                    return Ok(delivered);
+                }
+                Err(source) if reason_of(&source) == TroubleReason::RecordTooLarge => {
+                    // It was the broker who said so.
+                    self.health.kafka_works();
+                    let topic = message.topic.clone();
+                    return Err(TooLarge { topic, source });
                 }
                 Err(error) => {
                     let told = format!("{}: {error}", message.topic);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ordermill_crds::StartFrom;
+use ordermill_crds::{StartFrom, StartPosition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
@@ -27,6 +27,9 @@ const GIVE_BACK: Duration = Duration::from_secs(12);
 /// How long the second half of a rebalance may take, before which nobody may commit.
 const REBALANCE: Duration = Duration::from_secs(2);
 
+/// How long the brokers may take to say where partitions begin.
+const START: Duration = Duration::from_secs(20);
+
 /// The context of a member's client.
 pub(super) struct MemberContext {
     pub(super) partitions: Arc<Partitions>,
@@ -44,7 +47,7 @@ impl MemberContext {
             return take_over(consumer, list);
         }
         let keys = keys(list);
-        let starts = starts(consumer, &keys, &self.start).unwrap_or_else(|error| {
+        let starts = self.starts(consumer, &keys).unwrap_or_else(|error| {
             // librdkafka finds the commit by itself, or begins with the oldest message.
             tracing::warn!(%error, "Kafka does not say where the group goes on");
             BTreeMap::new()
@@ -75,6 +78,24 @@ impl MemberContext {
         self.partitions.lock().joined = true;
         self.health.kafka_works();
         Ok(())
+    }
+
+    /// Where the group goes on. Without an answer librdkafka begins with the oldest message, so that it is asked for again
+    /// where another start is wanted.
+    fn starts(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        keys: &[PartitionKey],
+    ) -> KafkaResult<BTreeMap<PartitionKey, Start>> {
+        let deadline = Instant::now() + START;
+        loop {
+            let found = starts(consumer, keys, &self.start);
+            let is_right = found.is_ok() || self.start.position == StartPosition::Earliest;
+            if is_right || Instant::now() >= deadline {
+                return found;
+            }
+            std::thread::sleep(REBALANCE / 20);
+        }
     }
 
     /// Ends the streams of these partitions, waits for what is in flight, and commits what is done.
