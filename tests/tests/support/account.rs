@@ -264,8 +264,10 @@ impl fmt::Display for Account {
         }
         write!(
             formatter,
-            "{} orders: {} processed, {} failed, {} given up; {} deliveries: {} added; dead letters {reasons:?}; stock {:?}",
+            "{} orders: {} registered, {} in work, {} processed, {} failed, {} given up; {} deliveries: {} added; dead letters {reasons:?}; stock {:?}",
             self.ordered.len(),
+            self.count("registered"),
+            self.count("processing"),
             self.count("processed"),
             self.count("failed"),
             self.given_up(),
