@@ -227,7 +227,7 @@ impl Cluster {
     fn network(&self, field: &str) -> Result<String, Error> {
         let template =
             format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{field}}}}}{{{{end}}}}");
-        let node = node(&self.name);
+        let node = self.node();
         self.engine.run(
             "asking for the addresses of the node's network",
             ["inspect", "--format", &template, &node],
@@ -239,7 +239,7 @@ impl Cluster {
     /// # Errors
     /// [`Error::Command`].
     pub fn on_node(&self, command: &[&str]) -> Result<String, Error> {
-        let node = node(&self.name);
+        let node = self.node();
         let arguments = ["exec", &node].into_iter().chain(command.iter().copied());
         self.engine.run("a command on the node", arguments)
     }

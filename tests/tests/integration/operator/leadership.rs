@@ -30,7 +30,7 @@ async fn some_holder(namespace: &Namespace) -> String {
 }
 
 #[tokio::test]
-async fn the_second_acts_soon_after_the_firsts_death() -> TestResult {
+async fn the_second_acts_within_fifteen_seconds_of_the_firsts_death() -> TestResult {
     let mut stage = Stage::set("takeover").await?;
     let _node = stage.idle_node().await?;
     let first = some_holder(&stage.namespace).await;
@@ -49,8 +49,7 @@ async fn the_second_acts_soon_after_the_firsts_death() -> TestResult {
     .await;
     let took = died.elapsed();
     println!("the second operator acted {took:.1?} after the death of the first");
-    // The Lease leaves fifteen seconds; a machine that is busy with other tests needs more to act.
-    assert!(took < Duration::from_secs(25), "{took:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
     assert_ne!(some_holder(&stage.namespace).await, first);
     Ok(())
 }

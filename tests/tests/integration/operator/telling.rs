@@ -39,7 +39,7 @@ async fn its_admin_port_tells_health_and_counts() -> TestResult {
             "ordermill_operator_reconcile_duration_seconds_count{kind=\"OrderProducer\"}",
             "ordermill_operator_reconcile_errors_total{kind=\"OrderProducer\",category=\"KafkaNotConfigured\"} 1",
             // ServiceAccount, ConfigMap and Deployment.
-            "ordermill_operator_api_writes_total{verb=\"apply\"} ",
+            "ordermill_operator_api_writes_total{verb=\"apply\"} 3",
             "ordermill_operator_queue_depth 0",
             "ordermill_operator_leader 1",
             "# TYPE ordermill_operator_tuning_push_latency_seconds histogram",

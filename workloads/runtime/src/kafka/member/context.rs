@@ -27,6 +27,9 @@ const GIVE_BACK: Duration = Duration::from_secs(12);
 /// How long the second half of a rebalance may take, before which nobody may commit.
 const REBALANCE: Duration = Duration::from_secs(2);
 
+/// Time between two attempts at what passes.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// How long the brokers may take to say where partitions begin.
 const START: Duration = Duration::from_secs(20);
 
@@ -87,15 +90,8 @@ impl MemberContext {
         consumer: &BaseConsumer<Self>,
         keys: &[PartitionKey],
     ) -> KafkaResult<BTreeMap<PartitionKey, Start>> {
-        let deadline = Instant::now() + START;
-        loop {
-            let found = starts(consumer, keys, &self.start);
-            let is_right = found.is_ok() || self.start.position == StartPosition::Earliest;
-            if is_right || Instant::now() >= deadline {
-                return found;
-            }
-            std::thread::sleep(REBALANCE / 20);
-        }
+        let elsewhere = self.start.position != StartPosition::Earliest;
+        repeated(START, |_| elsewhere, || starts(consumer, keys, &self.start))
     }
 
     /// Ends the streams of these partitions, waits for what is in flight, and commits what is done.
@@ -210,17 +206,28 @@ fn take_over(consumer: &BaseConsumer<MemberContext>, list: &TopicPartitionList) 
 
 /// Commits and waits for it; between the two halves of a rebalance, until that is over.
 fn commit(consumer: &BaseConsumer<MemberContext>, list: &TopicPartitionList) -> KafkaResult<()> {
-    let deadline = Instant::now() + REBALANCE;
+    let between = |error: &KafkaError| {
+        error.rdkafka_error_code() == Some(RDKafkaErrorCode::RebalanceInProgress)
+    };
+    repeated(REBALANCE, between, || {
+        consumer.commit(list, CommitMode::Sync)
+    })
+}
+
+/// Asks again for as long as an error `passes`, and for so long at most; librdkafka tells nobody when to.
+fn repeated<T>(
+    at_most: Duration,
+    passes: impl Fn(&KafkaError) -> bool,
+    ask: impl Fn() -> KafkaResult<T>,
+) -> KafkaResult<T> {
+    let deadline = Instant::now() + at_most;
     loop {
-        let result = consumer.commit(list, CommitMode::Sync);
-        let code = result
-            .as_ref()
-            .err()
-            .and_then(KafkaError::rdkafka_error_code);
-        if code != Some(RDKafkaErrorCode::RebalanceInProgress) || Instant::now() >= deadline {
-            return result;
+        match ask() {
+            Err(error) if passes(&error) && Instant::now() < deadline => {
+                std::thread::sleep(AGAIN);
+            }
+            result => return result,
         }
-        std::thread::sleep(REBALANCE / 20);
     }
 }
 
