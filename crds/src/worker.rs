@@ -92,8 +92,8 @@ pub struct WorkerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000))]
     pub batch_size: Option<i32>,
-    /// Repetitions of a failed order or job, 0 to 100. An order whose wood may have been taken, as the answer failed, is repeated
-    /// until that is known. Default: 0.
+    /// Repetitions of a failed order or job, 0 to 100. An order whose wood may have been taken, as no answer came, is repeated
+    /// beyond that for as long as the stock API does not say so. Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_retries: Option<i32>,

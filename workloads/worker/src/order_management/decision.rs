@@ -85,14 +85,15 @@ impl Claim {
     pub(crate) const fn after_decrease(self, decreased: Decreased) -> Next {
         match decreased {
             Decreased::Taken => Next::Become(Status::Processed),
-            // The next attempt asks again under the same key, until it is known.
-            Decreased::Unknown => Next::Become(Status::Registered),
-            Decreased::Refused | Decreased::NotAsked if self.may_be_repeated() => {
+            Decreased::Refused | Decreased::NotAsked | Decreased::Unknown
+                if self.may_be_repeated() =>
+            {
                 Next::Become(Status::Registered)
             }
             // There is nothing that could be under way.
             Decreased::NotAsked if self.is_first() => Next::Become(Status::Failed),
-            Decreased::Refused | Decreased::NotAsked => Next::Cancel,
+            // Whether the wood was taken is what the cancelling is answered with.
+            Decreased::Refused | Decreased::NotAsked | Decreased::Unknown => Next::Cancel,
         }
     }
 

@@ -18,20 +18,20 @@ fn each_thing_that_is_known_has_its_consequence() {
         (1, 0, Taken, Become(Processed)),
         (1, 0, Refused, Cancel),
         (1, 0, NotAsked, Become(Failed)),
-        (1, 0, Unknown, Become(Registered)),
+        (1, 0, Unknown, Cancel),
         // The history of a later claim is not known.
         (2, 0, Taken, Become(Processed)),
         (2, 0, Refused, Cancel),
         (2, 0, NotAsked, Cancel),
-        (2, 0, Unknown, Become(Registered)),
+        (2, 0, Unknown, Cancel),
         // Two repetitions are three attempts.
         (1, 2, NotAsked, Become(Registered)),
         (2, 2, Refused, Become(Registered)),
         (3, 2, Refused, Cancel),
         (3, 2, NotAsked, Cancel),
         (3, 2, Taken, Become(Processed)),
-        // What may have been taken is asked for again, however often that was.
-        (99, 2, Unknown, Become(Registered)),
+        (2, 2, Unknown, Become(Registered)),
+        (3, 2, Unknown, Cancel),
     ] {
         let claim = Claim {
             attempt,
