@@ -144,14 +144,17 @@ impl Database {
                 Dialect::Postgres => CONNECTIONS,
             })
             .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        // What was answered outlives the process and the machine.
-                        let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;";
-                        connection.execute(pragmas).await?;
+                let settings = match dialect {
+                    // What was answered outlives the process and the machine.
+                    Dialect::Sqlite => {
+                        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;"
                     }
-                    Ok(())
-                })
+                    // What a replica held whose node is lost is free again soon, and waited for no longer than a request is.
+                    Dialect::Postgres => {
+                        "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '15s';"
+                    }
+                };
+                Box::pin(async move { connection.execute(settings).await.map(drop) })
             })
             .connect_with(options)
             .await
