@@ -1,7 +1,10 @@
 //! The Deployment of a workload without end, the Indexed Job of a bounded one.
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
+};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use ordermill_config::Bounded;
 
 use super::{metadata, pod, pod_selector};
@@ -20,7 +23,7 @@ pub(super) fn deployment(
             replicas: Some(replicas),
             revision_history_limit: Some(3),
             selector: pod_selector(identity),
-            strategy: strategy(validated),
+            strategy: Some(strategy(validated)),
             template: pod::template(validated, "Always")?,
             ..DeploymentSpec::default()
         }),
@@ -28,16 +31,25 @@ pub(super) fn deployment(
     })
 }
 
-fn strategy(validated: &Validated) -> Option<DeploymentStrategy> {
-    let declared = validated.workload.strategy.clone();
-    // Two pods cannot share a volume or the file on it.
-    let shared = matches!(validated.needs.disk, Disk::Volume(_));
-    declared.or_else(|| {
-        shared.then(|| DeploymentStrategy {
-            type_: Some("Recreate".to_owned()),
-            ..DeploymentStrategy::default()
-        })
-    })
+/// All of the strategy, with Kubernetes' own defaults: what it fills in by itself belongs to nobody, stays when the strategy is
+/// another one, and is then refused.
+fn strategy(validated: &Validated) -> DeploymentStrategy {
+    const RECREATE: &str = "Recreate";
+    const QUARTER: &str = "25%";
+    // Two pods cannot share a volume or the file on it, and of two databases behind one address each has a part of the data.
+    let alone = matches!(validated.needs.disk, Disk::Volume(_) | Disk::Ephemeral);
+    let mut strategy = validated.workload.strategy.clone().unwrap_or_default();
+    let kind = strategy.type_.get_or_insert_with(|| {
+        let kind = if alone { RECREATE } else { "RollingUpdate" };
+        kind.to_owned()
+    });
+    if kind != RECREATE {
+        let quarter = || IntOrString::String(QUARTER.to_owned());
+        let rolling: &mut RollingUpdateDeployment = strategy.rolling_update.get_or_insert_default();
+        rolling.max_surge.get_or_insert_with(quarter);
+        rolling.max_unavailable.get_or_insert_with(quarter);
+    }
+    strategy
 }
 
 /// Named by its work and not by anything else, so that no other edit runs it again.
