@@ -39,6 +39,9 @@ pub enum ConsumerError {
     /// A part of it broke down.
     #[error("a part of the consumer broke down")]
     Broken(#[from] JoinError),
+    /// Its member of the group broke down, which has said so.
+    #[error("the member of the consumer group broke down")]
+    Member,
     /// A fault ends it on purpose: the process is to abort, with telemetry and nothing else finished.
     #[error("the process aborts on purpose: injected by crash")]
     Crash,
@@ -110,7 +113,12 @@ async fn run(workload: Workload) -> Result<WorkloadEnd, ConsumerError> {
             },
             Some(ended) = partitions.join_next() => ended?,
             stream = member.next_partition() => begin(&mut partitions, stream, &controls),
-            _ = second.tick() => controls.observe(),
+            _ = second.tick() => {
+                if member.has_broken_down() {
+                    return Err(ConsumerError::Member);
+                }
+                controls.observe();
+            }
             _ = view.tick() => show(&workload, &member),
         }
     };

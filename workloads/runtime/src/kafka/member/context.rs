@@ -204,10 +204,13 @@ fn take_over(consumer: &BaseConsumer<MemberContext>, list: &TopicPartitionList) 
     }
 }
 
-/// Commits and waits for it; between the two halves of a rebalance, until that is over.
+/// Commits and waits for it; between the two halves of a rebalance, until that is over, and where the broker has counted the
+/// group on (KIP-848), until this member has heard of it.
 fn commit(consumer: &BaseConsumer<MemberContext>, list: &TopicPartitionList) -> KafkaResult<()> {
+    use RDKafkaErrorCode::{RebalanceInProgress, StaleMemberEpoch};
     let between = |error: &KafkaError| {
-        error.rdkafka_error_code() == Some(RDKafkaErrorCode::RebalanceInProgress)
+        let code = error.rdkafka_error_code();
+        code == Some(RebalanceInProgress) || code == Some(StaleMemberEpoch)
     };
     repeated(REBALANCE, between, || {
         consumer.commit(list, CommitMode::Sync)

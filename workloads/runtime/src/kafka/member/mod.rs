@@ -137,6 +137,12 @@ impl Member {
         _ = self.commands.send(Command::Rejoin);
     }
 
+    /// Whether its thread has ended, which nobody asked it to: it gives no partition any more.
+    #[must_use]
+    pub fn has_broken_down(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// What it knows of itself at the moment.
     #[must_use]
     pub fn membership(&self) -> Membership {

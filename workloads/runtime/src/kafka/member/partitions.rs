@@ -7,7 +7,7 @@ use ordermill_config::PartitionReport;
 use rdkafka::message::{Message as _, OwnedMessage};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::stream::{PartitionStream, StreamSender};
+use super::stream::{PartitionStream, StreamSender, share_of};
 use crate::telemetry::Membership;
 
 /// A topic and the number of one of its partitions.
@@ -107,6 +107,7 @@ impl Partitions {
     /// Hands a message to its stream; the partition, where it is to be paused.
     pub(super) fn hand_over(&self, message: OwnedMessage) -> Option<PartitionKey> {
         let mut state = self.lock();
+        let bytes = share_of(state.partitions.len());
         let key = (Arc::from(message.topic()), message.partition());
         // What comes of a partition that was taken away is its next member's.
         let assigned = state.partitions.get_mut(&key)?;
@@ -115,7 +116,7 @@ impl Partitions {
         } else if let Err(message) = assigned.sender.hand_over(message) {
             assigned.early.push_back(message);
         }
-        let full = !assigned.early.is_empty() || !assigned.sender.has_room();
+        let full = !assigned.early.is_empty() || !assigned.sender.has_room(bytes);
         let pause = full && !assigned.paused;
         assigned.paused |= pause;
         pause.then_some(key)
@@ -124,6 +125,7 @@ impl Partitions {
     /// The paused partitions whose streams have room again; and whether any stays paused.
     pub(super) fn to_resume(&self) -> (Vec<PartitionKey>, bool) {
         let mut state = self.lock();
+        let bytes = share_of(state.partitions.len());
         let mut resumed = Vec::new();
         let mut still = false;
         for (key, assigned) in &mut state.partitions {
@@ -136,7 +138,7 @@ impl Partitions {
                     break;
                 }
             }
-            if assigned.early.is_empty() && assigned.sender.is_half_empty() {
+            if assigned.early.is_empty() && assigned.sender.is_half_empty(bytes) {
                 assigned.paused = false;
                 resumed.push(key.clone());
             } else {

@@ -12,6 +12,13 @@ use tokio_util::sync::CancellationToken;
 const WAITING_MESSAGES: usize = 512;
 /// Bytes that wait for one stream at most, but for its last message.
 const WAITING_BYTES: usize = 4 * 1024 * 1024;
+/// The same of all streams of a member together.
+const WAITING_BYTES_OF_ALL: usize = 64 * 1024 * 1024;
+
+/// Bytes that may wait for each of so many streams.
+pub(super) fn share_of(streams: usize) -> usize {
+    (WAITING_BYTES_OF_ALL / streams.max(1)).min(WAITING_BYTES)
+}
 
 /// How far a stream is; both sides know it.
 #[derive(Debug)]
@@ -168,16 +175,15 @@ impl StreamSender {
         }
     }
 
-    /// Whether another message has room.
-    pub(super) fn has_room(&self) -> bool {
-        self.messages.capacity() > 0
-            && self.progress.waiting_bytes.load(Ordering::Acquire) < WAITING_BYTES
+    /// Whether another message has room where so many bytes may wait.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.messages.capacity() > 0 && self.progress.waiting_bytes.load(Ordering::Acquire) < bytes
     }
 
     /// Whether half of the room is free: a partition that was paused is worth resuming.
-    pub(super) fn is_half_empty(&self) -> bool {
+    pub(super) fn is_half_empty(&self, bytes: usize) -> bool {
         self.messages.capacity() >= WAITING_MESSAGES / 2
-            && self.progress.waiting_bytes.load(Ordering::Acquire) <= WAITING_BYTES / 2
+            && self.progress.waiting_bytes.load(Ordering::Acquire) <= bytes / 2
     }
 }
 
@@ -210,19 +216,26 @@ mod tests {
     async fn what_waits_is_bounded_by_number_and_by_bytes() {
         let (sender, mut stream) = StreamSender::new("orders".into(), 0, 10);
         for offset in 0..512 {
-            assert!(sender.has_room());
+            assert!(sender.has_room(share_of(1)));
             sender.hand_over(message(10 + offset, 1)).unwrap();
         }
-        assert!(!sender.has_room());
+        assert!(!sender.has_room(share_of(1)));
         let refused = sender.hand_over(message(522, 1)).unwrap_err();
         assert_eq!(refused.offset(), 522);
         for offset in 0..256 {
-            assert!(!sender.is_half_empty());
+            assert!(!sender.is_half_empty(share_of(1)));
             assert_eq!(stream.next().await.unwrap().offset(), 10 + offset);
         }
-        assert!(sender.is_half_empty());
+        assert!(sender.is_half_empty(share_of(1)));
         sender.hand_over(message(522, 5_000_000)).unwrap();
-        assert!(!sender.has_room());
+        assert!(!sender.has_room(share_of(1)));
+    }
+
+    #[test]
+    fn many_streams_share_what_may_wait_in_all() {
+        assert_eq!(share_of(0), WAITING_BYTES);
+        assert_eq!(share_of(16), WAITING_BYTES);
+        assert_eq!(share_of(64), 1024 * 1024);
     }
 
     #[tokio::test]
