@@ -30,6 +30,11 @@ const CONTROL_PLANE_FILES: &[(&str, &str)] =
 const KUBE_PROXY_FILES: &[(&str, &str)] =
     recipe_files!("node/kube-proxy": "Dockerfile", "collect.sh");
 
+/// The image of the same minor version that was built for the kind release in `tests/platform/kind`
+/// (<https://github.com/kubernetes-sigs/kind/releases/tag/v0.33.0>).
+const OFFICIAL: &str =
+    "kindest/node:v1.34.11@sha256:44e222ee2132dab25ff87301682f89eb82c7880ea3a1bf543bfe9708fd08d67d";
+
 /// Which image a node is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeImage {
@@ -46,7 +51,7 @@ impl NodeImage {
     /// [`Error`], when a part cannot be made.
     pub fn prepare(self, engine: &Engine) -> Result<String, Error> {
         match self {
-            Self::Official => Ok(format!("kindest/node:v{VERSION}")),
+            Self::Official => Ok(OFFICIAL.to_owned()),
             Self::Ours => node_image(engine),
         }
     }
