@@ -1,6 +1,6 @@
 //! What the operator may do by its chart: all that it does, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
@@ -31,34 +31,86 @@ spec: {authentication: {type: tls}}
 /// A right, such as `patch apps/deployments`.
 type Right = String;
 
-fn granted(rules: &[PolicyRule]) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
-    for rule in rules {
-        for group in rule.api_groups.iter().flatten() {
-            for resource in rule.resources.iter().flatten() {
-                for verb in &rule.verbs {
-                    rights.insert(format!("{verb} {group}/{resource}"));
-                }
-            }
-        }
-    }
-    rights
+/// A right with where it is given.
+#[derive(Debug)]
+struct Grant {
+    right: Right,
+    /// The namespace; all of them where there is none.
+    namespace: Option<String>,
+    /// Whether it is for objects of certain names.
+    is_named: bool,
 }
 
-fn used(events: &[AuditEvent]) -> BTreeSet<Right> {
-    let mut rights = BTreeSet::new();
+fn granted<'a>(
+    rules: &'a [PolicyRule],
+    namespace: Option<&'a str>,
+) -> impl Iterator<Item = Grant> + 'a {
+    let places = rules.iter().flat_map(|rule| {
+        let groups = rule.api_groups.iter().flatten();
+        groups.flat_map(move |group| {
+            let resources = rule.resources.iter().flatten();
+            resources.map(move |resource| (rule, group, resource))
+        })
+    });
+    places.flat_map(move |(rule, group, resource)| {
+        rule.verbs.iter().map(move |verb| Grant {
+            right: format!("{verb} {group}/{resource}"),
+            namespace: namespace.map(str::to_owned),
+            is_named: rule.resource_names.is_some(),
+        })
+    })
+}
+
+/// The rights that were used, each with the namespaces and names that it was used for.
+fn used(events: &[AuditEvent]) -> BTreeMap<Right, BTreeSet<(&str, &str)>> {
+    let mut rights: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.resource.is_empty()) {
         let resource = match event.subresource.as_str() {
             "" => event.resource.clone(),
             part => format!("{}/{part}", event.resource),
         };
-        rights.insert(format!("{} {}/{resource}", event.verb, event.group));
+        let object = (event.namespace.as_str(), event.name.as_str());
+        let mut add = |verb: &str| {
+            let right = format!("{verb} {}/{resource}", event.group);
+            rights.entry(right).or_default().insert(object);
+        };
+        add(&event.verb);
         // Applying what is not there yet takes the right to create it as well.
         if event.verb == "patch" && event.code == 201 {
-            rights.insert(format!("create {}/{resource}", event.group));
+            add("create");
         }
     }
     rights
+}
+
+impl Grant {
+    /// What of it was not needed.
+    fn too_much(
+        &self,
+        used: &BTreeMap<Right, BTreeSet<(&str, &str)>>,
+        home: &str,
+    ) -> Option<&'static str> {
+        // Kubernetes gives these for names that it does not know yet.
+        const WITHOUT_NAMES: [&str; 4] = ["create", "list", "watch", "deletecollection"];
+        let objects = used.get(&self.right).into_iter().flatten();
+        let here = |(namespace, _): &&(&str, &str)| match self.namespace.as_deref() {
+            Some(granted) => granted == *namespace,
+            None => true,
+        };
+        let objects: BTreeSet<_> = objects.filter(here).collect();
+        let verb = self.right.split(' ').next().unwrap();
+        let may_be_named =
+            !WITHOUT_NAMES.contains(&verb) && self.namespace.as_deref() == Some(home);
+        if objects.is_empty() {
+            Some("it is not used there")
+        } else if self.namespace.is_none() && objects.iter().all(|object| object.0 == home) {
+            Some("it is used in the operator's namespace alone")
+        } else if may_be_named && !self.is_named && objects.len() == 1 {
+            Some("it is used for one object alone")
+        } else {
+            None
+        }
+    }
 }
 
 /// Rights that a life as short as a test's, on this API server, does not use.
@@ -250,29 +302,32 @@ async fn strimzi(stage: &Stage) -> TestResult {
 }
 
 /// Nothing was refused, and of what is granted nothing is left over.
-fn assert_least(scene: &Scene, granted: &BTreeSet<Right>) -> TestResult {
+fn assert_least(scene: &Scene, granted: &[Grant]) -> TestResult {
     let mut events = scene.stage.cluster.audit_events()?;
-    let account = format!("system:serviceaccount:{}:ordermill", scene.home.name());
+    let home = scene.home.name();
+    let account = format!("system:serviceaccount:{home}:ordermill");
     events.retain(|event| event.user == account);
     let refused: Vec<_> = events.iter().filter(|event| event.code == 403).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     let used = used(&events);
     let left: Vec<_> = granted
-        .difference(&used)
-        .filter(|right| !is_excused(right))
+        .iter()
+        .filter(|grant| !is_excused(&grant.right))
+        .filter_map(|grant| Some((grant, grant.too_much(&used, home)?)))
         .collect();
-    assert!(left.is_empty(), "granted and not used: {left:#?}");
+    assert!(left.is_empty(), "granted and not needed: {left:#?}");
     Ok(())
 }
 
-async fn rules_of_roles(namespaces: &[&Namespace]) -> TestResult<Vec<PolicyRule>> {
-    let mut rules = Vec::new();
+async fn granted_by_roles(namespaces: &[&Namespace]) -> TestResult<Vec<Grant>> {
+    let mut grants = Vec::new();
     for namespace in namespaces {
         for role in namespace.api::<Role>().list(&ListParams::default()).await? {
-            rules.extend(role.rules.unwrap_or_default());
+            let rules = role.rules.unwrap_or_default();
+            grants.extend(granted(&rules, Some(namespace.name())));
         }
     }
-    Ok(rules)
+    Ok(grants)
 }
 
 #[tokio::test]
@@ -280,13 +335,10 @@ async fn for_all_namespaces_nothing_is_missing_and_nothing_left_over() -> TestRe
     let mut scene = scene(|_| Vec::new()).await?;
     live(&mut scene).await?;
     let cluster_roles: Api<ClusterRole> = Api::all(scene.stage.cluster.client()?);
-    let mut rules = cluster_roles
-        .get("ordermill")
-        .await?
-        .rules
-        .unwrap_or_default();
-    rules.extend(rules_of_roles(&[&scene.home]).await?);
-    assert_least(&scene, &granted(&rules))
+    let role = cluster_roles.get("ordermill").await?;
+    let mut grants = granted_by_roles(&[&scene.home]).await?;
+    grants.extend(granted(&role.rules.unwrap_or_default(), None));
+    assert_least(&scene, &grants)
 }
 
 #[tokio::test]
@@ -298,8 +350,28 @@ async fn for_one_namespace_no_right_is_needed_elsewhere() -> TestResult {
     .await?;
     live(&mut scene).await?;
     // After the life, the stage is in the namespace that it was lived in.
-    let rules = rules_of_roles(&[&scene.home, &scene.stage.namespace]).await?;
+    let grants = granted_by_roles(&[&scene.home, &scene.stage.namespace]).await?;
     let cluster_roles: Api<ClusterRole> = Api::all(scene.stage.cluster.client()?);
     assert!(cluster_roles.get_opt("ordermill").await?.is_none());
-    assert_least(&scene, &granted(&rules))
+    assert_least(&scene, &grants)
+}
+
+#[test]
+fn what_is_granted_too_widely_is_found() {
+    let used = |namespace, name| {
+        let object = BTreeSet::from([(namespace, name)]);
+        BTreeMap::from([("get /secrets".to_owned(), object)])
+    };
+    let grant = |namespace: Option<&str>, is_named| Grant {
+        right: "get /secrets".to_owned(),
+        namespace: namespace.map(str::to_owned),
+        is_named,
+    };
+    let keys = used("home", "keys");
+    let home = "home";
+    assert_eq!(grant(Some(home), true).too_much(&keys, home), None);
+    assert!(grant(Some(home), false).too_much(&keys, home).is_some());
+    assert!(grant(None, false).too_much(&keys, home).is_some());
+    assert!(grant(Some("shop"), true).too_much(&keys, home).is_some());
+    assert_eq!(grant(None, false).too_much(&used("shop", "a"), home), None);
 }

@@ -90,12 +90,12 @@ impl Part {
         Ok(self.admin.insert(format!("http://{address}")).clone())
     }
 
-    /// Asks it to end, and waits until it has, in good order.
-    pub async fn stop(&mut self) -> TestResult {
+    /// Asks it to end, and waits until it has, in good order; what it has logged since it was started last.
+    pub async fn stop(&mut self) -> TestResult<String> {
         // Before that it does not listen to signals yet.
         self.admin().await?;
-        let _exit = self.process.stop(SOON).await?.assert_code(0);
-        Ok(())
+        let exit = self.process.stop(SOON).await?.assert_code(0);
+        Ok(exit.stdout)
     }
 }
 

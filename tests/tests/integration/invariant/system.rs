@@ -214,12 +214,13 @@ impl System {
         Account::gather(self.broker.bootstrap(), &self.urls(), states).await
     }
 
-    /// Ends everything, in good order.
-    pub async fn stop(&mut self) -> TestResult {
+    /// Ends everything, in good order; what each part has logged since it was started last.
+    pub async fn stop(&mut self) -> TestResult<BTreeMap<String, String>> {
+        let mut logs = BTreeMap::new();
         // Those that call before those that are called.
-        for tuned in self.others.iter_mut().rev() {
-            tuned.part.stop().await?;
+        for Tuned { part, .. } in self.others.iter_mut().rev() {
+            logs.insert(part.name.clone(), part.stop().await?);
         }
-        Ok(())
+        Ok(logs)
     }
 }

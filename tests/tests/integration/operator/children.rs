@@ -109,6 +109,32 @@ async fn what_is_not_declared_any_more_goes() -> TestResult {
 }
 
 #[tokio::test]
+async fn a_backend_may_keep_its_data_elsewhere() -> TestResult {
+    let (stage, _node) = stage("databases").await?;
+    let database = "{secret: {name: databases, key: orders}}";
+    let rolls = async |strategy: &str| {
+        eventually_ok(SOON, strategy, async || {
+            let deployment = stage.api::<Deployment>().get("order-backend").await;
+            let spec = deployment.map_err(|error| error.to_string())?.spec.unwrap();
+            let found = spec.strategy.unwrap().type_;
+            (found.as_deref() == Some(strategy))
+                .then_some(())
+                .ok_or(format!("{found:?}"))
+        })
+        .await;
+    };
+    // A file in a pod is one pod's; a server is every pod's.
+    stage.create::<Backend>("order", "{app: Order}").await?;
+    rolls("Recreate").await;
+    for (database, strategy) in [(database, "RollingUpdate"), ("null", "Recreate")] {
+        let spec = format!("{{database: {database}}}");
+        stage.edit_of::<Backend>("order", &spec).await?;
+        rolls(strategy).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_somebody_else_owns_is_left_and_told() -> TestResult {
     let (stage, _node) = stage("foreign").await?;
     let mine: ConfigMap = serde_json::from_value(json!({
