@@ -11,7 +11,7 @@ use ordermill_tests::kind::Broker;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
-use super::release::{OnKind, delivered, install};
+use super::release::{OnKind, SOON, delivered, install};
 use crate::support::producer::{read_topic, sequence, totals};
 use crate::support::stage::has;
 
@@ -84,12 +84,18 @@ async fn three_indexes_deliver_their_count_though_pods_and_broker_are_killed() -
 
 /// Kills the pod of an index, as a node that is lost would.
 async fn kill_pod(stage: &OnKind, index: usize) -> TestResult {
-    let pods = stage.pods("wood").await?;
     let index = index.to_string();
-    let of_index = |pod: &&Pod| pod.labels().get(COMPLETION_INDEX) == Some(&index);
-    let pod = pods.iter().find(of_index).ok_or("the index has no pod")?;
-    let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
-    assert_eq!(phase, Some("Running"), "the index {index} is not at work");
+    let at_work = |pod: &Pod| {
+        let phase = pod.status.as_ref().and_then(|it| it.phase.as_deref());
+        pod.labels().get(COMPLETION_INDEX) == Some(&index) && phase == Some("Running")
+    };
+    let pod = eventually_ok(SOON, "a pod of the index at work", async || {
+        let pods = stage.pods("wood").await.map_err(|it| it.to_string())?;
+        let names: Vec<String> = pods.iter().map(Pod::name_any).collect();
+        let found = pods.into_iter().find(at_work);
+        found.ok_or(format!("none of {names:?} is of index {index}"))
+    })
+    .await;
     let at_once = DeleteParams::default().grace_period(0);
     stage.api::<Pod>().delete(&pod.name_any(), &at_once).await?;
     Ok(())

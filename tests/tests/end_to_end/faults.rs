@@ -1,5 +1,7 @@
 //! The operator, its node, its API server and its brokers die: everything returns by itself, and workloads go on meanwhile.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::DeleteParams;
@@ -9,13 +11,13 @@ use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{TestResult, unique};
 
 use super::pods::is_ready;
-use super::release::{OnKind, SOON, install_alone, without_gap};
-use crate::support::producer::totals;
+use super::release::{OnKind, SOON, install_for_all, now, without_gap};
+use crate::support::producer::{read_topic, totals};
 
 #[tokio::test]
 async fn whatever_dies_workloads_go_on_and_edits_arrive() -> TestResult {
     // It takes the API server away, so no other test runs beside it.
-    let stage = install_alone("faults", &["operator.replicas=2"]).await?;
+    let stage = install_for_all("faults").await?;
     let broker = Broker::start(&stage.cluster, &stage.namespace).await?;
     let topic = unique("orders");
     let spec = format!(
@@ -48,6 +50,25 @@ async fn whatever_dies_workloads_go_on_and_edits_arrive() -> TestResult {
     applied(&stage, 0.1).await?;
 
     broker.kill(&stage.cluster).await?;
+    let killed = now();
+    eventually_ok(
+        SOON,
+        "events of both after the broker's death",
+        async || {
+            let records = read_topic(broker.outside(), &topic).await;
+            let records = records.map_err(|error| error.to_string())?;
+            let young = records
+                .iter()
+                .filter(|record| record.timestamp.unwrap() > killed);
+            let instances: BTreeSet<_> = young
+                .filter_map(|record| record.header("ordermill-instance"))
+                .collect();
+            (instances.len() == 2)
+                .then_some(())
+                .ok_or(format!("{instances:?}"))
+        },
+    )
+    .await;
     stage.ready("food", "Running").await;
     applied(&stage, 0.0).await?;
     assert_eq!(

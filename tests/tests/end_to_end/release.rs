@@ -1,8 +1,10 @@
 //! An operator on the cluster, installed as users install it.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures::FutureExt as _;
 use ordermill_tests::helm::Helm;
 use ordermill_tests::kind::{Broker, Cluster};
 use ordermill_tests::kubernetes::Namespace;
@@ -58,6 +60,13 @@ pub async fn cluster() -> TestResult<Arc<Cluster>> {
     }
     let cluster = Arc::new(Cluster::find(&Cluster::name_of_tests()).await?);
     cluster.clear().await?;
+    // What an operator for all namespaces has left besides its namespace.
+    let everywhere = [
+        "delete",
+        "clusterroles,clusterrolebindings",
+        "--selector=app.kubernetes.io/part-of=ordermill",
+    ];
+    cluster.kubectl(everywhere).await?;
     let home = Scratch::new("helm")?;
     let chart = [
         "upgrade",
@@ -113,42 +122,48 @@ pub async fn without_gap(
 
 /// Installs an operator for a new namespace.
 pub async fn install(prefix: &str) -> TestResult<OnKind> {
-    install_with(prefix, Peace::Shared(CALM.read().await), &[]).await
+    let stage = prepare(prefix, Peace::Shared(CALM.read().await)).await?;
+    stage.upgrade(&[]).await?;
+    Ok(stage)
 }
 
-/// The same for a test that has the cluster to itself, with more values of the chart, each `name=value`.
-pub async fn install_alone(prefix: &str, values: &[&str]) -> TestResult<OnKind> {
-    install_with(prefix, Peace::Alone(CALM.write().await), values).await
+/// Installs the chart as it is, for all namespaces, for a test that has the cluster to itself.
+pub async fn install_for_all(prefix: &str) -> TestResult<OnKind> {
+    let stage = prepare(prefix, Peace::Alone(CALM.write().await)).await?;
+    stage.release(&[]).await?;
+    Ok(stage)
 }
 
-async fn install_with(prefix: &str, peace: Peace, values: &[&str]) -> TestResult<OnKind> {
+async fn prepare(prefix: &str, peace: Peace) -> TestResult<OnKind> {
     let cluster = cluster().await?;
     let namespace = cluster.namespace(prefix).await?;
     let operator = Release {
         home: Scratch::new("helm")?,
         _peace: peace,
     };
-    let stage = Stage {
+    Ok(Stage {
         cluster,
         namespace,
         operator,
-    };
-    stage.upgrade(values).await?;
-    Ok(stage)
+    })
 }
 
 impl OnKind {
     /// Installs the chart, or upgrades it, for this namespace with one replica unless the values say otherwise; waits until
     /// its pods are ready.
     pub async fn upgrade(&self, values: &[&str]) -> TestResult<String> {
-        let namespace = self.namespace.name();
-        let namespaces = format!("namespaces={{{namespace}}}");
+        let namespaces = format!("namespaces={{{}}}", self.namespace.name());
+        let few = [namespaces.as_str(), "operator.replicas=1"];
+        self.release(&[&few, values].concat()).await
+    }
+
+    async fn release(&self, values: &[&str]) -> TestResult<String> {
         let mut arguments = vec!["upgrade", "--install", OPERATOR, "charts/ordermill"];
-        let all = [namespaces.as_str(), "operator.replicas=1"];
-        for value in all.iter().chain(values) {
+        for value in values {
             arguments.extend(["--set", value]);
         }
         arguments.extend(["--wait", "--timeout", "3m"]);
+        let namespace = self.namespace.name();
         helm(&self.cluster, &self.operator.home, namespace, &arguments).await
     }
 
@@ -160,6 +175,27 @@ impl OnKind {
                 && has(status, "TuningApplied", "True", "Applied")
         })
         .await;
+    }
+
+    /// Runs a test; where it fails, prints what the cluster tells of this namespace, which is gone after it.
+    pub async fn explained(&self, test: impl Future<Output = TestResult>) -> TestResult {
+        let outcome = AssertUnwindSafe(test).catch_unwind().await;
+        if !matches!(outcome, Ok(Ok(()))) {
+            for command in [
+                "get ordermill --output=yaml",
+                "get pods,services,endpointslices --output=wide",
+                "get events --sort-by=.lastTimestamp",
+                "logs --selector=app.kubernetes.io/managed-by=ordermill --prefix --tail=40 --max-log-requests=30",
+                "logs postgres --tail=60",
+                "logs --namespace=kube-system --selector=k8s-app=kube-proxy --tail=60",
+            ] {
+                let arguments: Vec<&str> = command.split(' ').collect();
+                let told = self.kubectl(&arguments).await;
+                let told = told.unwrap_or_else(|error| error.to_string());
+                println!("$ kubectl {command}\n{told}");
+            }
+        }
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// kubectl in this namespace.

@@ -7,13 +7,15 @@ use ordermill_tests::TestResult;
 use ordermill_tests::collector::{Collector, Span};
 use ordermill_tests::kind::{Broker, Postgres};
 use ordermill_tests::process::Program;
-use ordermill_tests::wait::{eventually_ok, until};
+use ordermill_tests::wait::eventually_ok;
 
 use super::pods::lives;
 use super::release::{OnKind, SOON, install};
 use crate::support::account::Account;
 use crate::support::stage::has;
 
+/// Orders that are worth an account.
+const ORDERS: usize = 50;
 /// Dead letters that are worth a replay.
 const LETTERS: usize = 3;
 const DATABASES: [&str; 2] = ["orders", "stock"];
@@ -61,7 +63,13 @@ impl System {
                 .kubectl(&["apply", "--filename", &example])
                 .await?;
             let spec = format!("database: {{secret: {{name: databases, key: {database}}}}}");
-            self.stage.edit_of::<Backend>(backend, &spec).await?;
+            let generation = self.stage.edit_of::<Backend>(backend, &spec).await?;
+            let rolled = |status: &ResourceStatus| {
+                status.observed_generation == Some(generation)
+                    && has(status, "Ready", "True", "Running")
+            };
+            let what = "a pod with its database";
+            self.stage.status_of::<Backend>(backend, what, rolled).await;
         }
         let all = ["apply", "--filename", "examples/wood-orders"];
         self.stage.kubectl(&all).await?;
@@ -101,7 +109,7 @@ impl System {
 
     /// Waits until the account is as `wanted`; returns it.
     async fn account_when(&self, what: &str, wanted: impl Fn(&Account) -> bool) -> Account {
-        let outcome = until(SOON, async || {
+        eventually_ok(SOON, what, async || {
             let account = self.account().await.map_err(|error| error.to_string())?;
             if wanted(&account) {
                 Ok(account)
@@ -110,24 +118,7 @@ impl System {
                 Err(format!("{left} on their way: {account}"))
             }
         })
-        .await;
-        match outcome {
-            Ok(account) => account,
-            Err(timed_out) => panic!("{what}: {timed_out}\n{}", self.told().await),
-        }
-    }
-
-    /// What the cluster tells of the parts.
-    async fn told(&self) -> String {
-        let mut told = String::new();
-        let logs = "logs --selector=app.kubernetes.io/managed-by=ordermill --prefix --tail=30 --max-log-requests=20";
-        for command in ["get ordermill", "get pods", logs] {
-            let arguments: Vec<&str> = command.split(' ').collect();
-            let output = self.stage.kubectl(&arguments).await;
-            told += &output.unwrap_or_else(|error| error.to_string());
-            told.push('\n');
-        }
-        told
+        .await
     }
 
     /// `ordermill dlq` on this machine; what it prints.
@@ -201,6 +192,10 @@ async fn one_trace(collector: &Collector) {
 #[tokio::test]
 async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
     let system = System::start().await?;
+    system.stage.explained(come_to_their_end(&system)).await
+}
+
+async fn come_to_their_end(system: &System) -> TestResult {
     let stage = &system.stage;
     system.works().await;
     let moves = |status: &ResourceStatus| {
@@ -237,7 +232,9 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
         .edit_of::<StreamConsumer>("ordercheck", "errorRate: 1")
         .await?;
     system
-        .account_when("dead letters", |account| account.given_up() >= LETTERS)
+        .account_when("orders and dead letters", |account| {
+            account.sent() >= ORDERS && account.given_up() >= LETTERS
+        })
         .await;
 
     // Nothing new, nothing fails: what is on its way comes to its end.
@@ -257,7 +254,7 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
         .await;
     let letters = drained.given_up();
     assert!(letters >= LETTERS, "{drained}");
-    drained.assert_consistent(50);
+    drained.assert_consistent(ORDERS);
 
     // And what was given up as well, once it is sent back.
     let told = system
@@ -270,7 +267,7 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
         })
         .await;
     println!("{letters} dead letters replayed: {account}");
-    account.assert_consistent(50);
+    account.assert_consistent(ORDERS);
     // Whether one fails for want of wood is a matter of chance here.
     assert!(account.count("processed") > 0, "{account}");
     Ok(())
