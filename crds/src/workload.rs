@@ -56,7 +56,8 @@ pub struct Workload {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     pub pod_annotations: BTreeMap<String, String>,
-    /// How the Deployment replaces its pods. Default: one after another.
+    /// How the Deployment replaces its pods. Default: one after another; of a Backend with its data in a file, the old one ends
+    /// before the new one begins (Recreate).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<DeploymentStrategy>,
     /// Makes a NetworkPolicy that lets in only what the workload serves. Default: false.
