@@ -57,7 +57,8 @@ async fn the_second_acts_within_fifteen_seconds_of_the_firsts_death() -> TestRes
 #[tokio::test]
 async fn one_that_is_asked_to_end_gives_the_lease_back_and_ends_well() -> TestResult {
     let mut stage = Stage::set("asked").await?;
-    some_holder(&stage.namespace).await;
+    let line = "this operator leads";
+    stage.operator.wait_for_line(SOON, line).await?;
     stage.create::<OrderProducer>("one", SPEC).await?;
     stage.operator.terminate()?;
     let _exit = stage.operator.wait(SOON).await?.assert_code(0);
@@ -71,7 +72,8 @@ async fn a_leader_that_is_cut_off_ends_and_its_successor_converges() -> TestResu
     cluster.install_crds().await?;
     let namespace = cluster.namespace("cut").await?;
     let mut leader = operator(&cluster, &namespace).await?.start()?;
-    some_holder(&namespace).await;
+    // Not its Lease: the API server's answer may be on its way yet, and who has not got it does not lead.
+    leader.wait_for_line(SOON, "this operator leads").await?;
     cluster.kill_api_server()?;
     let cut = Instant::now();
     let exit = leader.wait(SOON).await?;
