@@ -42,7 +42,8 @@ pub struct Connection {
     pub secret: Option<SecretKey>,
 }
 
-/// The services that a workload calls, by role: each the name of a Backend in the same namespace, or an http(s) URL.
+/// The services that a workload calls, by role: each the name of a Backend in the same namespace, or an http(s) URL. What
+/// answers there has to answer with JSON, and with problem documents (RFC 9457) where it refuses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Backends {

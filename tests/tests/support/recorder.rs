@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use ordermill_runtime::problem::Problem;
 use ordermill_tests::TestResult;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -39,6 +40,8 @@ pub const WELL: Answering = |_| (201, Duration::ZERO);
 struct Book {
     asked: Mutex<Vec<Asked>>,
     answering: Answering,
+    /// Who is connected to something else, for as long as the connection lasts; none where nobody is to be.
+    led_astray: Option<OnceLock<SocketAddr>>,
     now: AtomicUsize,
     most: AtomicUsize,
 }
@@ -59,15 +62,32 @@ impl Recorder {
 
     /// Where an earlier one was.
     pub async fn start_at(address: SocketAddr, answering: Answering) -> TestResult<Self> {
+        Self::serve(address, answering, None).await
+    }
+
+    /// On a port of its own, where something else that knows no path answers all that comes by the first connection: as a
+    /// gateway does that was reached before the network knew a new address.
+    pub async fn start_after_another(answering: Answering) -> TestResult<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::serve(address, answering, Some(OnceLock::new())).await
+    }
+
+    async fn serve(
+        address: SocketAddr,
+        answering: Answering,
+        led_astray: Option<OnceLock<SocketAddr>>,
+    ) -> TestResult<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let book = Arc::new(Book {
             asked: Mutex::default(),
             answering,
+            led_astray,
             now: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&book));
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.unwrap();
         });
@@ -108,7 +128,15 @@ impl Recorder {
     }
 }
 
-async fn answer(State(book): State<Arc<Book>>, request: Request) -> Response {
+async fn answer(
+    State(book): State<Arc<Book>>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
+    let led_astray = book.led_astray.as_ref();
+    if led_astray.is_some_and(|first| *first.get_or_init(|| caller) == caller) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let now = book.now.fetch_add(1, Ordering::SeqCst) + 1;
     book.most.fetch_max(now, Ordering::SeqCst);
     let (head, body) = request.into_parts();
@@ -131,5 +159,9 @@ async fn answer(State(book): State<Arc<Book>>, request: Request) -> Response {
     let (status, after) = (book.answering)(&asked);
     tokio::time::sleep(after).await;
     book.now.fetch_sub(1, Ordering::SeqCst);
-    StatusCode::from_u16(status).unwrap().into_response()
+    let status = StatusCode::from_u16(status).unwrap();
+    if status.is_success() {
+        return status.into_response();
+    }
+    Problem::new(status, "as the test has it").into_response()
 }

@@ -216,6 +216,37 @@ async fn an_api_that_does_not_answer_is_told_and_waited_for() {
 }
 
 #[tokio::test]
+async fn what_answers_in_an_apis_place_is_told_and_left_again() {
+    let shop = Shop::open().await;
+    shop.deliver(Oak, 20).await;
+    shop.order(Oak, 0..10).await;
+    shop.order_api(Mood::IsAnother);
+    shop.stock_api(Mood::IsAnother);
+    let worker = shop.worker(&json!({"interval": "100ms", "orderManagement": {"lease": "1s"}}));
+    let told = |state: &StateReport| {
+        let message = state.message.as_deref().unwrap_or_default();
+        state.reason.as_deref() == Some("BackendUnreachable")
+            && message.contains("something other than the API answers")
+            && message.contains("404 Not Found, no media type instead of application/problem+json")
+    };
+    worker.until("the trouble", told).await;
+    // The claim is answered by the API, and the decrease is not: no order fails as if its wood were unknown.
+    shop.order_api(Mood::Fine);
+    worker
+        .until("claims that come to nothing", |state| {
+            observed(state).2 >= 20
+        })
+        .await;
+    assert_eq!(shop.count(Failed).await, 0);
+    shop.stock_api(Mood::Fine);
+    shop.until(Processed, 10).await;
+    assert_eq!(shop.stock_of(Oak).await, 0);
+    worker
+        .until("the end of the trouble", |state| state.reason.is_none())
+        .await;
+}
+
+#[tokio::test]
 async fn an_order_api_that_loses_answers_loses_no_order() {
     let shop = Shop::open().await;
     shop.deliver(Oak, 20).await;

@@ -278,6 +278,22 @@ async fn a_status_that_is_not_of_the_message_is_repeated() -> TestResult {
 }
 
 #[tokio::test]
+async fn what_answers_in_the_apis_place_makes_no_dead_letter() -> TestResult {
+    let mut scene = Scene::set(1, WELL).await?;
+    scene.api = Recorder::start_after_another(WELL).await?;
+    scene.send(0, 0..3).await?;
+    let fields = "errorRate: 0, onFailure: {action: DeadLetter}";
+    let mut consumer = scene.consumer(fields).await?;
+    let state = consumer.wait_for_events(3).await?;
+    assert_eq!((state.failed(), state.dead_lettered()), (0, Some(0)));
+    assert_eq!(scene.api.members("order_id"), [id(0), id(1), id(2)]);
+    let exit = consumer.stop().await?.assert_code(0);
+    let told = "something other than the API answers at";
+    assert!(exit.stdout.contains(told), "{}", exit.stdout);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_message_whose_dead_letter_is_too_large_is_left_out() -> TestResult {
     let broker = Broker::shared().await?;
     let topic = unique("large");

@@ -150,7 +150,7 @@ impl<T: Checked> Check<T> {
                 );
                 Ok(())
             }
-            status if is_of_the_message(status) => Err(HandleError::Refused {
+            status if answer.refuses_the_request() => Err(HandleError::Refused {
                 status,
                 detail: answer.detail(),
             }),
@@ -160,18 +160,6 @@ impl<T: Checked> Check<T> {
             }),
         }
     }
-}
-
-/// Whether an API says so of what it was sent, and would say so again. All else is of the way to it: a path that is not there,
-/// a proxy that wants a login.
-fn is_of_the_message(status: StatusCode) -> bool {
-    [
-        StatusCode::BAD_REQUEST,
-        StatusCode::CONFLICT,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        StatusCode::UNPROCESSABLE_ENTITY,
-    ]
-    .contains(&status)
 }
 
 #[cfg(test)]

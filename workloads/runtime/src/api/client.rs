@@ -8,18 +8,18 @@ use backon::{ExponentialBuilder, Retryable as _};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{Connected, HttpConnector, capture_connection};
 use hyper_util::rt::TokioExecutor;
 use ordermill_config::{TroubleReason, full_error};
 use recloser::{AsyncRecloser, Recloser};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::answer::Answerer;
 use super::telling::Told;
-use super::{ApiClientError, CallError};
+use super::{Answer, ApiClientError, CallError};
 use crate::Workload;
 use crate::faults::known_fault;
 use crate::telemetry::{TraceContext, names};
@@ -85,37 +85,6 @@ impl Call {
         self.body = serde_json::to_vec(value)?.into();
         Ok(self)
     }
-}
-
-/// What an API said: it did what was asked for (2xx), or refused it (4xx).
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
-    /// The body.
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// Reads the body.
-    ///
-    /// # Errors
-    /// Where it is something else.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.body)
-    }
-
-    /// The `detail` of a problem document; the status' own words where there is none.
-    #[must_use]
-    pub fn detail(&self) -> String {
-        detail(self.status, &self.body)
-    }
-}
-
-fn detail(status: StatusCode, body: &[u8]) -> String {
-    let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let detail = problem.and_then(|problem| problem.get("detail")?.as_str().map(str::to_owned));
-    detail.unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned())
 }
 
 /// Calls one API.
@@ -236,9 +205,10 @@ impl ApiClient {
     }
 
     async fn exchange(&self, call: &Call, told: &Told<'_>) -> Result<Answer, CallError> {
-        let request = self
+        let mut request = self
             .request(call, told.trace())
             .map_err(CallError::unspeakable)?;
+        let connection = capture_connection(&mut request);
         let response = self.transport.request(request).await.map_err(|source| {
             let api = self.base.clone();
             if source.is_connect() {
@@ -249,12 +219,35 @@ impl ApiClient {
             }
         })?;
         let (head, body) = response.into_parts();
+        let answerer = Answerer::of(&head);
+        if answerer != Answerer::Api {
+            // It would lead to the same one again, for as long as it lasts.
+            connection
+                .connection_metadata()
+                .as_ref()
+                .map(Connected::poison);
+        }
         let body = Limited::new(body, ANSWER_LIMIT).collect().await;
         let body = body.map_err(|source| CallError::Broken {
             api: self.base.clone(),
             source,
         })?;
-        self.judge(Response::from_parts(head, body.to_bytes()))
+        let body = body.to_bytes();
+        let status = head.status;
+        let answer = Answer { status, body };
+        if let Answerer::Another {
+            media_type,
+            expected,
+        } = answerer
+        {
+            return Err(CallError::Another {
+                api: self.base.clone(),
+                status,
+                media_type,
+                expected,
+            });
+        }
+        self.judge(answer, &head.headers)
     }
 
     fn request(
@@ -278,18 +271,17 @@ impl ApiClient {
         request.body(Full::new(call.body.clone()))
     }
 
-    fn judge(&self, response: Response<Bytes>) -> Result<Answer, CallError> {
-        let (head, body) = response.into_parts();
-        let status = head.status;
+    fn judge(&self, answer: Answer, headers: &HeaderMap) -> Result<Answer, CallError> {
+        let status = answer.status;
         if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
-            return Ok(Answer { status, body });
+            return Ok(answer);
         }
-        let injected = head.headers.get(names::HEADER_INJECTED);
+        let injected = headers.get(names::HEADER_INJECTED);
         let injected = injected.and_then(|fault| fault.to_str().ok());
         Err(CallError::Failed {
             api: self.base.clone(),
             status,
-            detail: detail(status, &body),
+            detail: answer.detail(),
             injected: injected.map(known_fault),
         })
     }

@@ -54,6 +54,21 @@ pub enum CallError {
         #[source]
         source: hyper_util::client::legacy::Error,
     },
+    /// Something else has its address: no API of ours answers so.
+    #[error(
+        "something other than the API answers at {api}: {status}, {found} instead of {expected}",
+        found = .media_type.as_deref().unwrap_or("no media type")
+    )]
+    Another {
+        /// The API.
+        api: String,
+        /// The status.
+        status: StatusCode,
+        /// The answer's media type, where it has one.
+        media_type: Option<String>,
+        /// That of the API's answers with such a status.
+        expected: &'static str,
+    },
     /// The connection broke, or too much came.
     #[error("cannot read the answer of {api}")]
     Broken {
@@ -85,7 +100,7 @@ impl CallError {
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::CircuitOpen { .. } => true,
+            Self::Unreachable { .. } | Self::Another { .. } | Self::CircuitOpen { .. } => true,
             Self::Failed { status, .. } => *status == StatusCode::SERVICE_UNAVAILABLE,
             Self::TimedOut { .. } | Self::Broken { .. } | Self::Unspeakable(_) => false,
         }
@@ -105,6 +120,7 @@ impl CallError {
             },
             Self::TimedOut { .. } => "timeout",
             Self::Unreachable { .. } => "unreachable",
+            Self::Another { .. } => "another_answers",
             Self::Broken { .. } => "broken_answer",
             Self::CircuitOpen { .. } => "circuit_open",
             Self::Unspeakable(_) => "invalid_call",

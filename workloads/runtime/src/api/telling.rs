@@ -93,7 +93,9 @@ impl<'a> Told<'a> {
         ];
         let status = match result {
             Ok(answer) => Some(answer.status),
-            Err(CallError::Failed { status, .. }) => Some(*status),
+            Err(CallError::Failed { status, .. } | CallError::Another { status, .. }) => {
+                Some(*status)
+            }
             Err(_) => None,
         };
         attributes.extend(status.map(|status| {

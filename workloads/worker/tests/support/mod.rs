@@ -1,12 +1,13 @@
 //! A worker in this process, between an order and a stock API of its own, each on a database in a file.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -46,6 +47,8 @@ pub enum Mood {
     LosesAnswers,
     /// It answers when it is fine again.
     Waits,
+    /// Something else answers at its address, and goes on with it on connections that were made meanwhile.
+    IsAnother,
 }
 
 /// One API's listener.
@@ -68,8 +71,13 @@ impl Listener {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mood = watch::Sender::new(Mood::Fine);
         let requests = Arc::default();
-        let shared = (mood.subscribe(), Arc::clone(&requests));
-        let router = router.layer(from_fn_with_state(shared, in_mood));
+        let desk = Desk {
+            mood: mood.subscribe(),
+            requests: Arc::clone(&requests),
+            led_astray: Arc::default(),
+        };
+        let router = router.layer(from_fn_with_state(desk, in_mood));
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
             url,
@@ -80,12 +88,29 @@ impl Listener {
     }
 }
 
+/// What the requests of a listener share.
+#[derive(Clone)]
+struct Desk {
+    mood: watch::Receiver<Mood>,
+    requests: Arc<AtomicUsize>,
+    /// Who is connected to something else, for as long as the connection lasts.
+    led_astray: Arc<Mutex<BTreeSet<SocketAddr>>>,
+}
+
 async fn in_mood(
-    State((mut mood, requests)): State<(watch::Receiver<Mood>, Arc<AtomicUsize>)>,
+    State(mut desk): State<Desk>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Response {
-    requests.fetch_add(1, Ordering::Relaxed);
+    desk.requests.fetch_add(1, Ordering::Relaxed);
+    let mood = &mut desk.mood;
+    if *mood.borrow() == Mood::IsAnother {
+        desk.led_astray.lock().unwrap().insert(caller);
+    }
+    if desk.led_astray.lock().unwrap().contains(&caller) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     if *mood.borrow() == Mood::Waits {
         _ = mood.wait_for(|mood| *mood != Mood::Waits).await;
     }
@@ -93,7 +118,7 @@ async fn in_mood(
     let mood = *mood.borrow();
     match mood {
         Mood::LosesAnswers => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        Mood::Fine | Mood::Waits => response,
+        Mood::Fine | Mood::Waits | Mood::IsAnother => response,
     }
 }
 

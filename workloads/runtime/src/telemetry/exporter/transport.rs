@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hyper_util::client::legacy::connect::{Connected, capture_connection};
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
@@ -196,10 +197,19 @@ struct TellingClient<C> {
 
 #[async_trait]
 impl<C: HttpClient> HttpClient for TellingClient<C> {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let connection = capture_connection(&mut request);
         let result = self.client.send_bytes(request).await;
-        if let Err(error) = &result {
-            self.network_cause.set(full_error(error.as_ref()));
+        match &result {
+            Ok(response) if response.status().is_success() => {}
+            // It may not be the collector that answers, and the connection would lead to the same one again.
+            Ok(_) => {
+                connection
+                    .connection_metadata()
+                    .as_ref()
+                    .map(Connected::poison);
+            }
+            Err(error) => self.network_cause.set(full_error(error.as_ref())),
         }
         result
     }
@@ -229,4 +239,40 @@ fn read_certificate(path: &Path) -> Result<TrustedCertificates, ExporterError> {
         return Err(refused(None));
     }
     Ok(TrustedCertificates { pem, roots })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::OnceLock;
+
+    use axum::extract::ConnectInfo;
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_led_to_something_else_is_left() {
+        let first = Arc::new(OnceLock::new());
+        let answer = async move |ConnectInfo(caller): ConnectInfo<SocketAddr>| {
+            if *first.get_or_init(|| caller) == caller {
+                StatusCode::NOT_FOUND
+            } else {
+                StatusCode::OK
+            }
+        };
+        let router = axum::Router::new().fallback(answer);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let client = http_client(None, Arc::default()).unwrap();
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            let request = Request::post(format!("http://{address}/v1/logs"));
+            let answer = client.send_bytes(request.body(Bytes::new()).unwrap());
+            statuses.push(answer.await.unwrap().status().as_u16());
+        }
+        assert_eq!(statuses, [404, 200, 200]);
+    }
 }
