@@ -1,24 +1,31 @@
 //! The wood orders whole: from an event to the end of its order, on PostgreSQL, with every part a pod.
 
 use std::collections::BTreeMap;
+use std::fs::{File, read_dir};
 
 use ordermill_crds::{Backend, ResourceStatus, StreamConsumer, Worker};
-use ordermill_tests::TestResult;
 use ordermill_tests::collector::{Collector, Span};
 use ordermill_tests::kind::{Broker, Postgres};
 use ordermill_tests::process::Program;
 use ordermill_tests::wait::eventually_ok;
+use ordermill_tests::{Scratch, TestResult};
+use serde_json::{Value, json};
 
 use super::pods::lives;
 use super::release::{OnKind, SOON, install};
 use crate::support::account::Account;
 use crate::support::stage::has;
 
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/wood-orders");
 /// Orders that are worth an account.
 const ORDERS: usize = 50;
 /// Dead letters that are worth a replay.
 const LETTERS: usize = 3;
+const BACKENDS: [&str; 2] = ["order", "stock"];
+/// Theirs, in the same order.
 const DATABASES: [&str; 2] = ["orders", "stock"];
+/// The Secret that has the URL of each under the name of its Backend.
+const SECRET: &str = "databases";
 
 /// All that the examples need, beside an operator.
 struct System {
@@ -50,35 +57,30 @@ impl System {
         Ok(system)
     }
 
-    /// Applies the examples, with databases behind the APIs that outlive their pods.
+    /// Applies the examples all at once, with databases behind the APIs that outlive their pods.
     async fn apply(&self) -> TestResult {
-        let [orders, stock] =
-            DATABASES.map(|name| format!("--from-literal={name}={}", self.database.inside(name)));
-        let secret = ["create", "secret", "generic", "databases", &orders, &stock];
+        let [orders, stock] = DATABASES.map(|name| self.database.inside(name));
+        let orders = format!("--from-literal=order={orders}");
+        let stock = format!("--from-literal=stock={stock}");
+        let secret = ["create", "secret", "generic", SECRET, &orders, &stock];
         self.stage.kubectl(&secret).await?;
-        for (backend, database) in ["order", "stock"].into_iter().zip(DATABASES) {
-            // Before anything calls it, so that nothing is in the database that it would have else.
-            let example = format!("examples/wood-orders/{backend}.yaml");
-            self.stage
-                .kubectl(&["apply", "--filename", &example])
-                .await?;
-            let spec = format!("database: {{secret: {{name: databases, key: {database}}}}}");
-            let generation = self.stage.edit_of::<Backend>(backend, &spec).await?;
-            let rolled = |status: &ResourceStatus| {
-                status.observed_generation == Some(generation)
-                    && has(status, "Ready", "True", "Running")
-            };
-            let what = "a pod with its database";
-            self.stage.status_of::<Backend>(backend, what, rolled).await;
+        let folder = Scratch::new("wood-orders")?;
+        for example in read_dir(EXAMPLES)? {
+            let example = example?;
+            let object = serde_yaml::from_reader(File::open(example.path())?)?;
+            let copy = File::create(folder.path().join(example.file_name()))?;
+            serde_yaml::to_writer(copy, &with_database(object))?;
         }
-        let all = ["apply", "--filename", "examples/wood-orders"];
-        self.stage.kubectl(&all).await?;
+        let folder = folder.path().to_string_lossy();
+        self.stage
+            .kubectl(&["apply", "--filename", &folder])
+            .await?;
         Ok(())
     }
 
     /// Waits until every part says that it does its work.
     async fn works(&self) {
-        for name in ["order", "stock"] {
+        for name in BACKENDS {
             let ready = |status: &ResourceStatus| status.ready_replicas == Some(1);
             self.stage.status_of::<Backend>(name, "a pod", ready).await;
         }
@@ -128,6 +130,15 @@ impl System {
         let exit = launch.start()?.wait(SOON).await?;
         Ok(exit.assert_code(0).stdout)
     }
+}
+
+/// An example; a Backend has its URL from the Secret.
+fn with_database(mut example: Value) -> Value {
+    if example["kind"] == "Backend" {
+        let key = example["metadata"]["name"].clone();
+        example["spec"]["database"] = json!({"secret": {"name": SECRET, "key": key}});
+    }
+    example
 }
 
 /// A span by its service and name among those of one trace; there may be more, of attempts that failed.
