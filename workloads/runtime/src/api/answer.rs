@@ -76,17 +76,18 @@ pub(super) enum Answerer {
 }
 
 impl Answerer {
-    /// By the head of an answer.
-    pub(super) fn of(head: &Parts) -> Self {
+    /// By an answer.
+    pub(super) fn of(head: &Parts, body: &[u8]) -> Self {
         let media_type = media_type(&head.headers);
         let status = head.status;
         if status.is_success() {
-            return match media_type.as_deref() {
-                None | Some(JSON) => Self::Api,
-                Some(_) => Self::Another {
-                    media_type,
-                    expected: JSON,
-                },
+            let says_nothing = media_type.is_none() && body.is_empty();
+            if says_nothing || media_type.as_deref() == Some(JSON) {
+                return Self::Api;
+            }
+            return Self::Another {
+                media_type,
+                expected: JSON,
             };
         }
         if media_type.as_deref() == Some(PROBLEM) {
@@ -118,14 +119,14 @@ mod tests {
 
     use super::*;
 
-    /// Who answers with a status and a media type.
-    fn answerer(status: u16, media_type: &str) -> &'static str {
+    /// Who answers with a status, a media type and a body.
+    fn answerer(status: u16, media_type: &str, body: &str) -> &'static str {
         let mut response = Response::builder().status(status);
         if !media_type.is_empty() {
             response = response.header(CONTENT_TYPE, media_type);
         }
         let (head, ()) = response.body(()).unwrap().into_parts();
-        match Answerer::of(&head) {
+        match Answerer::of(&head, body.as_bytes()) {
             Answerer::Api => "the API",
             Answerer::Either => "either",
             Answerer::Another { .. } => "another",
@@ -134,32 +135,30 @@ mod tests {
 
     #[test]
     fn an_api_is_known_by_its_media_types() {
-        for (status, media_type, expected) in [
-            (200, "application/json", "the API"),
-            (201, "Application/JSON; charset=utf-8", "the API"),
-            (201, "", "the API"),
-            (204, "", "the API"),
+        for (status, media_type, body, expected) in [
+            (200, "application/json", "{}", "the API"),
+            (201, "Application/JSON; charset=utf-8", "{}", "the API"),
+            (201, "", "", "the API"),
+            (204, "", "", "the API"),
             // A page that asks for a login.
-            (200, "text/html", "another"),
-            (302, "", "another"),
-            (401, "text/html", "another"),
+            (200, "text/html", "<html>", "another"),
+            (200, "", "hello", "another"),
+            (302, "", "", "another"),
+            (401, "text/html", "<html>", "another"),
             // A gateway that knows no such route.
-            (404, "", "another"),
-            (404, "application/json", "another"),
-            (404, "application/problem+json", "the API"),
+            (404, "", "", "another"),
+            (404, "application/json", "{}", "another"),
+            (404, "application/problem+json", "{}", "the API"),
             // An API without problem documents refuses all the same, or each such message would be tried for ever.
-            (400, "", "either"),
-            (409, "application/json", "either"),
-            (422, "application/problem+json", "the API"),
-            (429, "", "either"),
-            (500, "application/problem+json", "the API"),
-            (503, "text/html", "either"),
+            (400, "", "", "either"),
+            (409, "application/json", "{}", "either"),
+            (422, "application/problem+json", "{}", "the API"),
+            (429, "", "", "either"),
+            (500, "application/problem+json", "{}", "the API"),
+            (503, "text/html", "<html>", "either"),
         ] {
-            assert_eq!(
-                answerer(status, media_type),
-                expected,
-                "{status} {media_type}"
-            );
+            let found = answerer(status, media_type, body);
+            assert_eq!(found, expected, "{status} {media_type} {body}");
         }
     }
 

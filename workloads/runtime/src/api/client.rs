@@ -219,7 +219,13 @@ impl ApiClient {
             }
         })?;
         let (head, body) = response.into_parts();
-        let answerer = Answerer::of(&head);
+        let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+        let body = body.map_err(|source| CallError::Broken {
+            api: self.base.clone(),
+            source,
+        })?;
+        let body = body.to_bytes();
+        let answerer = Answerer::of(&head, &body);
         if answerer != Answerer::Api {
             // It would lead to the same one again, for as long as it lasts.
             connection
@@ -227,27 +233,19 @@ impl ApiClient {
                 .as_ref()
                 .map(Connected::poison);
         }
-        let body = Limited::new(body, ANSWER_LIMIT).collect().await;
-        let body = body.map_err(|source| CallError::Broken {
-            api: self.base.clone(),
-            source,
-        })?;
-        let body = body.to_bytes();
         let status = head.status;
-        let answer = Answer { status, body };
-        if let Answerer::Another {
-            media_type,
-            expected,
-        } = answerer
-        {
-            return Err(CallError::Another {
+        match answerer {
+            Answerer::Api | Answerer::Either => self.judge(Answer { status, body }, &head.headers),
+            Answerer::Another {
+                media_type,
+                expected,
+            } => Err(CallError::Another {
                 api: self.base.clone(),
                 status,
                 media_type,
                 expected,
-            });
+            }),
         }
-        self.judge(answer, &head.headers)
     }
 
     fn request(
