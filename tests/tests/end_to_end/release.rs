@@ -59,6 +59,8 @@ pub async fn cluster() -> TestResult<Arc<Cluster>> {
         return Ok(Arc::clone(cluster));
     }
     let cluster = Arc::new(Cluster::find(&Cluster::name_of_tests()).await?);
+    // A run that was cut off may have left it stopped.
+    cluster.on_node(&["pkill", "-CONT", "kube-proxy"])?;
     cluster.clear().await?;
     // What an operator for all namespaces has left besides its namespace.
     let everywhere = [

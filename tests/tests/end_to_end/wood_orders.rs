@@ -5,7 +5,7 @@ use std::fs::{File, read_dir};
 
 use ordermill_crds::{Backend, ResourceStatus, StreamConsumer, Worker};
 use ordermill_tests::collector::{Collector, Span};
-use ordermill_tests::kind::{Broker, Postgres};
+use ordermill_tests::kind::{Broker, Cluster, Postgres};
 use ordermill_tests::process::Program;
 use ordermill_tests::wait::eventually_ok;
 use ordermill_tests::{Scratch, TestResult};
@@ -47,17 +47,16 @@ impl System {
         let brokers = format!("kafka.bootstrapServers={}", broker.inside());
         let endpoint = format!("telemetry.endpoint={}", collector.endpoint());
         stage.upgrade(&[&brokers, &endpoint]).await?;
-        let system = Self {
+        Ok(Self {
             stage,
             broker,
             database,
             collector,
-        };
-        system.apply().await?;
-        Ok(system)
+        })
     }
 
-    /// Applies the examples all at once, with databases behind the APIs that outlive their pods.
+    /// Applies the examples all at once, with databases behind the APIs that outlive their pods; callers are quicker than the
+    /// node's network, so that the addresses of the APIs lead anywhere else at first.
     async fn apply(&self) -> TestResult {
         let [orders, stock] = DATABASES.map(|name| self.database.inside(name));
         let orders = format!("--from-literal=order={orders}");
@@ -72,9 +71,14 @@ impl System {
             serde_yaml::to_writer(copy, &with_database(object))?;
         }
         let folder = folder.path().to_string_lossy();
+        let late = LateNetwork::begin(&self.stage.cluster)?;
         self.stage
             .kubectl(&["apply", "--filename", &folder])
             .await?;
+        let calls_in_vain =
+            |status: &ResourceStatus| has(status, "Ready", "False", "BackendUnreachable");
+        self.worker("calls in vain", calls_in_vain).await;
+        drop(late);
         Ok(())
     }
 
@@ -129,6 +133,23 @@ impl System {
         let launch = launch.env("KAFKA_BOOTSTRAP_SERVERS", self.broker.outside());
         let exit = launch.start()?.wait(SOON).await?;
         Ok(exit.assert_code(0).stdout)
+    }
+}
+
+/// While it is there, the node's network learns of no new Service.
+struct LateNetwork<'a>(&'a Cluster);
+
+impl<'a> LateNetwork<'a> {
+    fn begin(cluster: &'a Cluster) -> TestResult<Self> {
+        cluster.on_node(&["pkill", "-STOP", "kube-proxy"])?;
+        Ok(Self(cluster))
+    }
+}
+
+impl Drop for LateNetwork<'_> {
+    fn drop(&mut self) {
+        // Where that fails, what is waited for next does not come about.
+        _ = self.0.on_node(&["pkill", "-CONT", "kube-proxy"]);
     }
 }
 
@@ -208,6 +229,7 @@ async fn orders_come_to_their_end_and_failures_are_drained() -> TestResult {
 
 async fn come_to_their_end(system: &System) -> TestResult {
     let stage = &system.stage;
+    system.apply().await?;
     system.works().await;
     let moves = |status: &ResourceStatus| {
         let observed = status.observed.as_ref();
