@@ -41,7 +41,7 @@ pub use order_producer::{
     Arrival, DrinkOrderOptions, OrderProducer, OrderProducerSpec, ProducerModel, ProducerTopics,
     RetailSaleOptions, Stage,
 };
-pub use status::{Observed, ResourceStatus};
+pub use status::{Observed, PartitionLag, ResourceStatus};
 pub use stream_consumer::{
     Autoscaling, Backoff, ConsumerHandler, FailureAction, GroupProtocol, OnFailure, Replay, Report,
     StartFrom, StartPosition, StreamConsumer, StreamConsumerSpec,

@@ -36,6 +36,22 @@ pub struct ResourceStatus {
     /// What the pods counted, summed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
+    /// What a consumer group has still to handle, by partition; absent as long as that of one of them is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub partitions: Vec<PartitionLag>,
+}
+
+/// What of a partition is still to be handled.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionLag {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// Messages that are still to be handled.
+    pub lag: i64,
 }
 
 /// What a workload counted. Totals since `since`; zero is shown, unknown is absent.

@@ -109,6 +109,7 @@ pub fn status(situation: &Situation<'_>, now: Timestamp) -> ResourceStatus {
         conditions.keep("TuningApplied");
     }
     let previous = situation.previous;
+    let observed = observed::observed(situation, now);
     ResourceStatus {
         observed_generation: Some(identity.generation),
         phase: Some(phase(&verdict).to_owned()),
@@ -120,7 +121,8 @@ pub fn status(situation: &Situation<'_>, now: Timestamp) -> ResourceStatus {
             Some(Tuned::Applied { generation }) => Some(*generation),
             _ => previous.and_then(|it| it.tuned_generation),
         },
-        observed: observed::observed(situation, now),
+        partitions: observed::partitions(situation, observed.as_ref()),
+        observed,
     }
 }
 

@@ -94,6 +94,9 @@ impl System {
                 has(status, "Ready", "True", "Running")
                     && observed.is_some_and(|it| it.events > Some(5) && it.lag.is_some())
                     && observed.is_some_and(|it| it.members == Some(members))
+                    && status.partitions.len() == 3
+                    && observed.and_then(|it| it.lag)
+                        == Some(status.partitions.iter().map(|it| it.lag).sum())
             };
             self.stage
                 .status_of::<StreamConsumer>(name, "messages, a lag and all members", follows)

@@ -1,8 +1,10 @@
 //! What the pods counted, summed; and how often that is worth a write.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use ordermill_config::Bounded;
-use ordermill_crds::{Observed, ResourceStatus};
+use ordermill_crds::{Observed, PartitionLag, ResourceStatus};
 
 use super::Situation;
 use crate::pipeline::validate::Work;
@@ -53,6 +55,7 @@ pub(super) fn observed(situation: &Situation<'_>, now: Timestamp) -> Option<Obse
     };
     let all_tell_a_lag =
         told.len() == situation.pods.len() && told.iter().all(|it| it.lag.is_some());
+    let is_lag_known = all_tell_a_lag && lags(situation).is_some();
     let rates = told.iter().filter_map(|it| rate(it));
     Some(Observed {
         events: sum(|it| it.events),
@@ -61,12 +64,51 @@ pub(super) fn observed(situation: &Situation<'_>, now: Timestamp) -> Option<Obse
         retried: sum(|it| it.retried),
         dead_lettered: sum(|it| it.dead_lettered),
         // Each member tells of itself and of its own partitions: without one of them, that of the group is not known.
-        lag: sum(|it| it.lag).filter(|_| all_tell_a_lag),
+        lag: sum(|it| it.lag).filter(|_| is_lag_known),
         members: sum(|it| it.members),
         since: told.iter().filter_map(|it| it.since.clone()).min(),
         rate_per_second: rates.reduce(|one, other| one + other).map(decimal),
         as_of: Some(at(now)),
     })
+}
+
+/// The parts of the lag that is told; where no pod tells one, those that were told last.
+pub(super) fn partitions(
+    situation: &Situation<'_>,
+    observed: Option<&Observed>,
+) -> Vec<PartitionLag> {
+    if observed.is_none_or(|it| it.lag.is_none()) {
+        return Vec::new();
+    }
+    if situation.pods.iter().all(|pod| pod.state.is_none()) {
+        let previous = situation.previous.map(|it| it.partitions.clone());
+        return previous.unwrap_or_default();
+    }
+    let lags = lags(situation).unwrap_or_default().into_iter();
+    let lag = |((topic, partition), lag): ((&str, i32), i64)| PartitionLag {
+        topic: topic.to_owned(),
+        partition,
+        lag,
+    };
+    lags.map(lag).collect()
+}
+
+/// What the pods tell of their partitions; `None` where two have the same, which is on its way from one to the other.
+fn lags<'a>(situation: &Situation<'a>) -> Option<BTreeMap<(&'a str, i32), i64>> {
+    let states = situation.pods.iter().filter_map(|pod| pod.state.as_ref());
+    let mut lags = BTreeMap::new();
+    for report in states
+        .filter_map(|state| state.partitions.as_ref())
+        .flatten()
+    {
+        let partition = (report.topic.as_str(), report.partition);
+        if let Some(lag) = report.lag
+            && lags.insert(partition, lag).is_some()
+        {
+            return None;
+        }
+    }
+    Some(lags)
 }
 
 fn completed<'a>(situation: &'a Situation<'_>) -> Option<&'a Bounded> {
@@ -102,6 +144,8 @@ pub fn worth_writing(
     };
     let without_numbers = |status: &ResourceStatus| ResourceStatus {
         observed: None,
+        // They change with the lag.
+        partitions: Vec::new(),
         ..status.clone()
     };
     if without_numbers(previous) != without_numbers(next) {
@@ -115,7 +159,7 @@ pub fn worth_writing(
         as_of: None,
         ..observed.clone()
     };
-    if untimed(before) == untimed(after) {
+    if untimed(before) == untimed(after) && previous.partitions == next.partitions {
         return false;
     }
     let written = before

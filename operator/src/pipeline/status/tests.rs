@@ -1,5 +1,5 @@
 use kube::api::DynamicObject;
-use ordermill_config::StateReport;
+use ordermill_config::{PartitionReport, StateReport};
 use ordermill_crds::{Observed, OrderProducer};
 use serde_json::{Value, json};
 
@@ -355,4 +355,48 @@ fn a_lag_is_told_where_every_member_tells_its_own() {
     assert_eq!(lag(&case), None, "one of them is joining");
     case.pods[0].state = None;
     assert_eq!(lag(&case), None, "one of them is silent");
+}
+
+#[test]
+fn the_lag_of_each_partition_is_told_once() {
+    let mut case = Case::running(SPEC);
+    let report = |partition, lag| PartitionReport {
+        topic: "orders".to_owned(),
+        partition,
+        lag: Some(lag),
+        ..PartitionReport::default()
+    };
+    let telling = |partitions: Vec<PartitionReport>| StateReport {
+        generation: 3,
+        observed: Observed {
+            lag: partitions.iter().map(|it| it.lag).sum(),
+            ..Observed::default()
+        },
+        partitions: Some(partitions),
+        ..StateReport::default()
+    };
+    case.pods.truncate(2);
+    case.pods[0].state = Some(telling(vec![report(2, 5), report(0, 1)]));
+    case.pods[1].state = Some(telling(vec![report(1, 0)]));
+    let told = case.status(None);
+    let lags: Vec<_> = told
+        .partitions
+        .iter()
+        .map(|it| (it.topic.as_str(), it.partition, it.lag))
+        .collect();
+    assert_eq!(lags, [("orders", 0, 1), ("orders", 1, 0), ("orders", 2, 5)]);
+    assert_eq!(told.observed.as_ref().unwrap().lag, Some(6));
+    // One that both have is on its way from one to the other.
+    case.pods[1].state = Some(telling(vec![report(1, 0), report(2, 4)]));
+    let moving = case.status(Some(&told));
+    assert_eq!(moving.partitions, []);
+    assert_eq!(moving.observed.unwrap().lag, None);
+    // Pods that are silent may still work.
+    for pod in &mut case.pods {
+        pod.state = None;
+    }
+    let silent = case.status(Some(&told));
+    assert_eq!(silent.partitions, told.partitions);
+    case.pods.clear();
+    assert_eq!(case.status(Some(&told)).partitions, []);
 }
